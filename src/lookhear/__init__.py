@@ -1,0 +1,64 @@
+"""LookHear: search speech with any written word, learned only from pictures and what people say about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lookhear.errors import UserError
+
+if TYPE_CHECKING:
+    from lookhear.api import embed, evaluate, load
+    from lookhear.data.read import open_corpus
+    from lookhear.data.schema import Corpus
+    from lookhear.recipe import Recipe
+    from lookhear.search.index import open_index
+    from lookhear.search.searcher import Searcher
+    from lookhear.training.train import train
+
+    __version__: str
+
+__all__ = [
+    "Corpus",
+    "Recipe",
+    "Searcher",
+    "UserError",
+    "__version__",
+    "embed",
+    "evaluate",
+    "load",
+    "open_corpus",
+    "open_index",
+    "train",
+]
+
+_HOMES = {
+    "Corpus": "lookhear.data.schema",
+    "Recipe": "lookhear.recipe",
+    "Searcher": "lookhear.search.searcher",
+    "embed": "lookhear.api",
+    "evaluate": "lookhear.api",
+    "load": "lookhear.api",
+    "open_corpus": "lookhear.data.read",
+    "open_index": "lookhear.search.index",
+    "train": "lookhear.training.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first asked for: `import lookhear` and `lookhear --help` load no torch."""
+    import importlib
+
+    if name == "__version__":
+        import importlib.metadata
+
+        value: Any = importlib.metadata.version("lookhear")
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'lookhear' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

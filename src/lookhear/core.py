@@ -1,0 +1,179 @@
+"""The nouns every room speaks: what goes into a tower, what comes out, and what a search answers.
+
+Letters for shapes: B batch, S samples, T audio frames, P patches, N local positions, W text tokens, Q queries,
+D embedding. Times in seconds, rates in Hz, similarities in [-1, 1] unless a docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+__all__ = [
+    "RATE",
+    "Batch",
+    "Features",
+    "Hit",
+    "Losses",
+    "Padded",
+    "Section",
+    "Span",
+    "gather",
+    "lengths_to_mask",
+    "pool",
+]
+
+RATE = 16_000
+"""Sample rate, in Hz, of all audio inside LookHear."""
+
+Losses = dict[str, Tensor]
+"""Name → scalar, weighted already; the loop adds them up."""
+
+
+class Section(BaseModel):
+    """A frozen part of a recipe; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Padded:
+    """One modality of one batch.
+
+    Attributes:
+        values: audio (B, S) samples at 16 kHz; image (B, 3, H, W) in [0, 1]; text (B, W) token ids.
+        mask: (B, S | W) bool, True where real; None where all is real.
+    """
+
+    values: Tensor
+    mask: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Padded:
+        return Padded(self.values.to(device), None if self.mask is None else self.mask.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a tower says of B inputs, in the shared space.
+
+    Attributes:
+        pooled: (B, D), unit length.
+        local: (B, N, D) frames, patches (row-major) or tokens; zero where ``mask`` is False.
+        mask: (B, N) bool, True where real.
+        step: seconds per frame for audio, (rows, columns) of patches for images, None where neither applies.
+    """
+
+    pooled: Tensor
+    local: Tensor
+    mask: Tensor
+    step: float | tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        return self.pooled.shape[0]
+
+    def __getitem__(self, index: slice | Tensor | Sequence[int]) -> Features:
+        return Features(self.pooled[index], self.local[index], self.mask[index], self.step)
+
+    def to(self, device: torch.device | str) -> Features:
+        return Features(self.pooled.to(device), self.local.to(device), self.mask.to(device), self.step)
+
+    def __iter__(self) -> Iterator[Features]:
+        """One item at a time, each cut to its own length: ``pooled`` (D,), ``local`` (n, D), ``mask`` (n,)."""
+        for p, v, m in zip(self.pooled, self.local, self.mask, strict=True):
+            yield Features(p, v[m], m[m], self.step)
+
+    @staticmethod
+    def of_pooled(pooled: Tensor) -> Features:
+        """Features for (B, D) vectors that have no finer parts: the only local vector is the pooled one."""
+        return Features(pooled, pooled[:, None], torch.ones(len(pooled), 1, dtype=torch.bool, device=pooled.device))
+
+    @staticmethod
+    def concat(parts: Sequence[Features]) -> Features:
+        """Joins batches of features, padding the local axis to the longest."""
+        longest = max(p.local.shape[1] for p in parts)
+        local = [F.pad(p.local, (0, 0, 0, longest - p.local.shape[1])) for p in parts]
+        mask = [F.pad(p.mask, (0, longest - p.mask.shape[1])) for p in parts]
+        return Features(torch.cat([p.pooled for p in parts]), torch.cat(local), torch.cat(mask), parts[0].step)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One training step's material.
+
+    Attributes:
+        inputs: "audio", "image", "text" → raw input (``Padded``) or features computed before (``Features``).
+            A second view of the image is "image@2".
+        group: (B,) int64; items of one group show or say the same thing, so they are never each other's negatives.
+        ids: B item ids, for logs and queues.
+    """
+
+    inputs: Mapping[str, Padded | Features]
+    group: Tensor
+    ids: Sequence[str] = field(default_factory=tuple)
+
+    def __len__(self) -> int:
+        return self.group.shape[0]
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch({k: v.to(device) for k, v in self.inputs.items()}, self.group.to(device), self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time, in seconds, with its score."""
+
+    start: float
+    end: float
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer to one query; the JSON forms of ``search`` and ``spot`` are lists of these."""
+
+    file: str
+    query: str
+    start: float
+    end: float
+    score: float
+
+    def as_dict(self, query_key: str = "query") -> dict[str, Any]:
+        row = asdict(self)
+        row[query_key] = row.pop("query")
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+
+
+def lengths_to_mask(lengths: Tensor, size: int) -> Tensor:
+    """(B,) lengths → (B, size) bool, True before each length."""
+    return torch.arange(size, device=lengths.device)[None] < lengths[:, None]
+
+
+def pool(local: Tensor, mask: Tensor) -> Tensor:
+    """(B, N, D), (B, N) → (B, D): the unit vector along the sum of the local vectors."""
+    return F.normalize((local * mask[..., None]).sum(1).float(), dim=-1)
+
+
+def gather(x: Tensor) -> Tensor:
+    """(B, …) of this process → (processes × B, …) of all, in rank order, with gradient to every process.
+
+    Without an initialised process group it is the identity. The gradient is summed over processes, so that with
+    DDP's averaging a loss computed on every process over the gathered batch gives the gradient of the single-process
+    loss over 2 × B (the ranks' identical losses add up, the mean divides them again).
+    """
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return x
+    if not x.requires_grad:
+        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+    import torch.distributed.nn.functional as dnn
+
+    return torch.cat(dnn.all_gather(x.contiguous()))

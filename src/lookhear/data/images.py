@@ -1,0 +1,45 @@
+"""Pictures in: decoding that refuses what is no picture, or is a bomb."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lookhear.errors import UserError
+
+__all__ = ["MAX_PIXELS", "load_image"]
+
+MAX_PIXELS = 100_000_000
+"""Larger pictures are refused before they are decoded: 100 megapixels is more than any scanner page or camera."""
+
+
+def load_image(source: Path | str | bytes | Image.Image, name: str | None = None) -> Image.Image:
+    """One picture as RGB, turned upright by its EXIF orientation.
+
+    Raises:
+        UserError: no such file, not a picture, damaged, or more than 100 megapixels.
+    """
+    if isinstance(source, Image.Image):
+        return source.convert("RGB")
+    name = name or (str(source) if not isinstance(source, bytes) else "picture")
+    if not isinstance(source, bytes) and not Path(source).is_file():
+        raise UserError(f"{name}: no such picture", "Check the path.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound follows
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+            if image.width * image.height > MAX_PIXELS:
+                raise UserError(
+                    f"{name}: {image.width} × {image.height} pixels, more than is safe to decode",
+                    "Scale it down first.",
+                )
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except UnidentifiedImageError:
+        raise UserError(f"{name}: not a picture", "Give PNG, JPEG, WebP or another format Pillow reads.") from None
+    except Image.DecompressionBombError as e:
+        raise UserError(f"{name}: a decompression bomb ({e})", "Scale it down first.") from None
+    except (OSError, SyntaxError, ValueError) as e:
+        raise UserError(f"{name}: damaged picture ({e})", "Copy it again.") from None

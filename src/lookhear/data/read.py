@@ -1,0 +1,295 @@
+"""Reading corpora: prepared folders, and manifests (JSONL, CSV, npz) that name their files and columns.
+
+A manifest row may name ``audio``, ``image``, ``text``, ``id``, ``group``, ``split``, ``speaker``, ``language`` and
+``vector``; ``words`` (times in seconds) and ``things`` are taken where they have that form, and other columns are kept
+beside them. A ``text`` column that holds a list gives one item per text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from lookhear.core import Section
+from lookhear.data.manifest import find_manifest, load_npz, npz_array, read_manifest_rows
+from lookhear.data.schema import SCHEMA, Corpus, safe_path
+from lookhear.data.store import read_store
+from lookhear.errors import UserError, did_you_mean
+
+__all__ = ["Captions", "Source", "Vectors", "concat", "open_corpus", "read_source"]
+
+_AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a"}
+_IMAGE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"}
+_ALIASES = {
+    "audio": ("audio", "wav", "recording", "file", "path", "filename"),
+    "image": ("image", "img", "picture", "photo", "file", "path", "filename"),
+    "text": ("text", "captions", "caption", "transcript", "sentence"),
+    "id": ("id", "uttid", "key"),
+    "group": ("group",),
+    "split": ("split", "subset"),
+    "speaker": ("speaker", "speaker_id", "voice"),
+    "language": ("language", "lang"),
+}
+
+
+class Vectors(Section):
+    """Image vectors computed elsewhere, in an npz archive or a Parquet file beside the manifest, joined by id."""
+
+    file: str
+    ids: str = "ids"
+    values: str = "embedding"
+
+
+class Captions(Section):
+    """Captions made from a label column, for pictures that come with labels and no texts."""
+
+    column: str
+    words: dict[str, str] = Field(default_factory=dict)
+    templates: tuple[str, ...] = ("{word}",)
+
+    @field_validator("templates")
+    @classmethod
+    def _only_word(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
+        for template in templates:
+            try:
+                template.format(word="")
+            except (KeyError, IndexError, ValueError):
+                raise ValueError(f"{template!r} may hold {{word}} and no other braces") from None
+        return templates
+
+
+class Source(Section):
+    """A data set as it lies under the data root.
+
+    Attributes:
+        name: its folder.
+        manifest: the file that lists its items; found by itself where there is one.
+        columns: our name → the manifest's name (in npz archives ``{split}`` stands for each split's arrays).
+        vectors: image vectors beside it.
+        captions: texts made from labels.
+        splits: the splits to keep; all where empty.
+        evaluate_only: never read for training; ``evaluate --on NAME`` then reads it with these columns.
+    """
+
+    name: str
+    manifest: str = ""
+    columns: dict[str, str] = Field(default_factory=dict)
+    vectors: Vectors | None = None
+    captions: Captions | None = None
+    splits: tuple[str, ...] = ()
+    evaluate_only: bool = False
+
+
+def open_corpus(path: Path | str, columns: Mapping[str, str] | None = None, name: str | None = None) -> Corpus:
+    """A prepared corpus folder, or a folder or file with a manifest.
+
+    Args:
+        path: the folder or manifest file.
+        columns: our name → the manifest's name, where they differ and cannot be told from the values.
+        name: how messages call it; the folder's name by default.
+
+    Raises:
+        UserError: nothing there, a wrong column (the right name is suggested), a missing file, a path that climbs out.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such corpus", "Check the path, or make one with `lookhear prepare`.")
+    if (path / "corpus.json").is_file():
+        return read_store(path)
+    folder = path if path.is_dir() else path.parent
+    source = Source(
+        name=name or folder.resolve().name,
+        manifest="" if path.is_dir() else path.name,
+        columns=dict(columns or {}),
+    )
+    return read_source(source, folder.resolve().parent, folder=folder)
+
+
+def _guess(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], folder: Path, where: Path) -> dict[str, str]:
+    """Our name → the manifest's, from what is given and else from usual names and the files' endings."""
+    known = list(dict.fromkeys(k for row in rows for k in row))
+    for ours, theirs in columns.items():
+        if theirs not in known:
+            raise UserError(f"{where}: no column {theirs!r} (for {ours})", did_you_mean(theirs, known))
+    found = dict(columns)
+    for ours, names in _ALIASES.items():
+        if ours in found:
+            continue
+        for theirs in names:
+            if theirs not in known or theirs in columns.values():
+                continue
+            if ours in ("audio", "image"):
+                values = [row.get(theirs) for row in rows[:50] if row.get(theirs)]
+                endings = _AUDIO if ours == "audio" else _IMAGE
+                if not values or not all(isinstance(v, str) and Path(v).suffix.lower() in endings for v in values):
+                    continue
+                if not any((folder / v).is_file() for v in values) and theirs not in ("file", "path"):
+                    # Names of pictures that are kept elsewhere still say which captions belong together.
+                    found.setdefault("group", theirs)
+                    continue
+            found[ours] = theirs
+            break
+    return found
+
+
+def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    if path.suffix == ".npz":
+        return read_manifest_rows(path, columns), {k: k for k in ("id", "split", *columns)}
+    rows = read_manifest_rows(path, columns)
+    if not rows:
+        raise UserError(f"{path}: the manifest has no rows", "List at least one item.")
+    found = _guess(rows, columns, path.parent, path)
+    if not {"audio", "image", "text"} & set(found):
+        known = list(dict.fromkeys(k for row in rows for k in row))
+        raise UserError(
+            f"{path}: no column names recordings, pictures or texts", f"Name one: columns = {{...}}; has {known}."
+        )
+    return rows, found
+
+
+def _join_vectors(folder: Path, vectors: Vectors) -> dict[str, np.ndarray]:
+    path = safe_path(folder, vectors.file)
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as e:
+            raise UserError(
+                f"{path}: not a readable Parquet file ({str(e).splitlines()[0]})", "Copy it again."
+            ) from None
+        names = table.column_names
+        for key in (vectors.ids, vectors.values):
+            if key not in names:
+                raise UserError(f"{path}: no column {key!r}", did_you_mean(key, names))
+        ids, given = table[vectors.ids].to_pylist(), table[vectors.values].to_pylist()
+    else:
+        with load_npz(path) as archive:
+            ids, given = npz_array(archive, vectors.ids, path).tolist(), npz_array(archive, vectors.values, path)
+    try:
+        values = np.array(given, dtype=np.float32)
+    except (ValueError, TypeError):
+        values = np.zeros(0, dtype=np.float32)
+    if values.ndim != 2 or len(values) != len(ids):
+        raise UserError(f"{path}: {vectors.values!r} is not one vector of equal width for each id", "Write it again.")
+    return dict(zip(map(str, ids), values))
+
+
+def _texts(row: Mapping[str, Any], name: str | None, captions: Captions | None, where: Path) -> list[str | None]:
+    if captions is not None:
+        if captions.column not in row:
+            raise UserError(f"{where}: no column {captions.column!r} for captions", did_you_mean(captions.column, row))
+        label = str(row[captions.column])
+        word = captions.words.get(label, label)
+        return [t.format(word=word) for t in captions.templates]
+    value = row.get(name) if name else None
+    if isinstance(value, (list, tuple)):
+        return [str(v) for v in value] or [None]
+    return [None if value is None else str(value)]
+
+
+def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpus:
+    """One data set under a data root, as a Corpus whose paths start from that root.
+
+    Raises:
+        UserError: as ``open_corpus``.
+    """
+    folder = folder or root / source.name
+    if not folder.is_dir():
+        near = did_you_mean(source.name, [p.name for p in root.iterdir() if p.is_dir()] if root.is_dir() else [])
+        raise UserError(f"{folder}: no such data set", f"{near} Name the data root with --data or LOOKHEAR_DATA.")
+    if (folder / "corpus.json").is_file():
+        return read_store(folder)
+    path = find_manifest(folder, source.manifest)
+    rows, found = _rows(path, source.columns)
+    if source.splits:
+        rows = [r for r in rows if str(r.get(found.get("split", "split"))) in source.splits]
+    vectors = _join_vectors(folder, source.vectors) if source.vectors else {}
+    checked: set[str] = set()
+    prefix = Path(folder.resolve().relative_to(root.resolve()))
+
+    def media(row: Mapping[str, Any], ours: str) -> dict[str, Any] | None:
+        value = row.get(found[ours]) if ours in found else None
+        if value is None or isinstance(value, bytes):
+            return None if value is None else {"path": None, "bytes": value}
+        if value not in checked:
+            safe_path(folder, str(value))
+            checked.add(value)
+        return {"path": str(prefix / str(value)), "bytes": None}
+
+    taken = {found[k] for k in found if k not in source.columns or k in ("audio", "image", "text")}
+    extra = [k for k in dict.fromkeys(k for r in rows for k in r) if k not in taken and k not in SCHEMA.names]
+    items: list[dict[str, Any]] = []
+    for number, row in enumerate(rows):
+        key = str(row[found["id"]]) if "id" in found and row.get(found["id"]) is not None else f"{number}"
+        group = row.get(found["group"]) if "group" in found else None
+        texts = _texts(row, found.get("text"), source.captions, path)
+        vector = vectors.get(key)
+        if source.vectors and vector is None:
+            raise UserError(f"{folder / source.vectors.file}: no vector for item {key!r}", "Compute it as well.")
+        common = {
+            "group": str(group) if group is not None else key,
+            "split": _text(row, found, "split"),
+            "audio": media(row, "audio"),
+            "image": media(row, "image"),
+            "speaker": _text(row, found, "speaker"),
+            "language": _text(row, found, "language"),
+            "vector": vector,
+            "words": _word_times(row.get("words")),
+            "things": row.get("things") if _all_strings(row.get("things")) else None,
+            **{k: row.get(k) for k in extra},
+        }
+        for k, text in enumerate(texts):
+            items.append({**common, "id": key if len(texts) == 1 else f"{key}_{k}", "text": text})
+    return Corpus(_table(items, extra, path), root, name=source.name)
+
+
+def _word_times(value: Any) -> list[dict[str, Any]] | None:
+    """Word times of a manifest, [{word, start, end}] in seconds (or text, start_s, end_s); None where it has none."""
+    if not isinstance(value, list) or not all(isinstance(w, dict) for w in value):
+        return None
+    times = [
+        (w.get("word", w.get("text")), w.get("start", w.get("start_s")), w.get("end", w.get("end_s"))) for w in value
+    ]
+    if any(word is None or start is None or end is None for word, start, end in times):
+        return None
+    return [{"word": str(word), "start": float(start), "end": float(end)} for word, start, end in times]
+
+
+def _all_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+
+
+def _text(row: Mapping[str, Any], found: Mapping[str, str], ours: str) -> str | None:
+    value = row.get(found[ours]) if ours in found else None
+    return None if value is None else str(value)
+
+
+def _table(items: list[dict[str, Any]], extra: Iterable[str], where: Path) -> pa.Table:
+    try:
+        arrays: list[pa.Array] = [pa.array([r.get(f.name) for r in items], type=f.type) for f in SCHEMA]
+    except UnicodeEncodeError as e:
+        raise UserError(f"{where}: text that is no Unicode ({e.reason})", "Save the manifest as UTF-8.") from None
+    names = list(SCHEMA.names)
+    for name in extra:
+        values = [r.get(name) for r in items]
+        try:
+            arrays.append(pa.array(values))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            arrays.append(pa.array([None if v is None else str(v) for v in values]))  # mixed types: keep as written
+        names.append(name)
+    if not items:
+        raise UserError(f"{where}: nothing left of the manifest", "Check the splits that are asked for.")
+    return pa.table(arrays, names=names)
+
+
+def concat(corpora: Sequence[Corpus], name: str = "") -> Corpus:
+    """Several corpora of one root as one."""
+    table = pa.concat_tables([c.table for c in corpora], promote_options="permissive")
+    meta = {k: v for c in corpora for k, v in c.meta.items()}
+    return Corpus(table, corpora[0].root, name or "+".join(c.name for c in corpora), meta)

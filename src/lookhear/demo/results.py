@@ -1,0 +1,77 @@
+"""``results.json``: the demo's figures as a plain tree of fractions, out of what ``evaluate`` gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["DIRECTIONS", "LISTS", "figures", "results_tree"]
+
+DIRECTIONS = (
+    *("audio_to_image", "image_to_audio", "audio_to_text", "text_to_audio"),
+    *("image_to_text", "text_to_image"),
+)
+LISTS = ("spoken", "synonym", "unseen")
+VOICES = {"seen": "true", "unseen": "false"}
+"""Our name of a half of the voices → the value of the column ``voice_seen``."""
+
+Result = Mapping[str, Any]
+
+
+def figures(results: Mapping[str, Result]) -> dict[str, Any]:
+    """Retrieval, spotting, localisation and voices of one model.
+
+    Args:
+        results: section name → result, as of ``evaluate``: "retrieval", the word lists, "localisation".
+    """
+    retrieval, place = results["retrieval"], results["localisation"]
+    return {
+        "retrieval": {d: _direction(retrieval[d]) for d in DIRECTIONS},
+        "spotting": {name: _spotting(results[name]) for name in LISTS},
+        "localisation": {
+            "oracle_accuracy": place["oracle_accuracy"]["value"],
+            "chance": place["chance"],
+            "pairs": place["pairs"],
+        },
+        "voices": {
+            name: {"audio_to_image_R@10": retrieval["audio_to_image_by"][label]["value"]}
+            for name, label in VOICES.items()
+        },
+    }
+
+
+def _direction(result: Result) -> dict[str, Any]:
+    return {
+        **{k: result[k]["value"] for k in ("R@1", "R@5", "R@10")},
+        "chance_R@10": result["chance_R@10"],
+        "size": result["size"],
+    }
+
+
+def _spotting(result: Result) -> dict[str, Any]:
+    return {
+        "mAP": result["mAP"]["value"],
+        "teacher_mAP": None if result["teacher_mAP"] is None else result["teacher_mAP"]["value"],
+        "chance": result["mAP"]["chance"],
+        "words": result["words"],
+    }
+
+
+def results_tree(
+    evaluation: Mapping[str, Mapping[str, Result]], seconds: Mapping[str, float], memory: float, seed: int
+) -> dict[str, Any]:
+    """The whole of ``results.json``.
+
+    Args:
+        evaluation: "ours" and "seed_tower" → section → result.
+        seconds: stage → seconds, and "total"; a stage whose outcome lay there before counts 0.
+        memory: peak, in GB.
+    """
+    kept = ("data", "teacher", "speech", "seed_tower", "evaluation", "total")
+    return {
+        **figures(evaluation["ours"]),
+        "seed_tower": figures(evaluation["seed_tower"]),
+        "seconds": {k: round(seconds.get(k, 0.0), 2) for k in kept},
+        "peak_memory_gb": round(memory, 3),
+        "seed": seed,
+    }

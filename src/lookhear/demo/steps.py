@@ -1,0 +1,213 @@
+"""The demo's stages; each looks first whether its outcome lies there already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lookhear.data.picturebook.build import prepare_picturebook
+from lookhear.data.picturebook.plan import DEFAULT_SCENES
+from lookhear.data.schema import Corpus
+from lookhear.data.store import MANIFEST, read_store
+from lookhear.demo.clock import Clock
+from lookhear.demo.moments import found_words, ranked_pictures
+from lookhear.demo.results import LISTS
+from lookhear.errors import UserError
+from lookhear.models.model import Model, write_atomically
+from lookhear.recipe import Recipe
+from lookhear.search.embed import index_files
+from lookhear.search.searcher import Searcher
+from lookhear.tasks import Localisation, Retrieval
+from lookhear.tasks.base import Encoded
+from lookhear.tasks.evaluate import evaluate
+from lookhear.training.train import train
+
+__all__ = ["Demo", "draw_book", "learn", "learn_seed", "look_up", "measure"]
+
+WORKERS = 2
+QUICK_SCENES = {"teacher": 40, "train": 16, "val": 4, "test": 20, "open": 12}
+OPEN_LISTS = ("synonym", "unseen")  # said in the split "open" only
+INDEXED = 250
+QUERIES = ("umbrella", "a red boat", "in the snow", "puppy", "kitten", "locomotive")
+"""Searches of the report: a word, a phrase and a place that training says, and three words it never says."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One demo: where it lies and what it trains."""
+
+    out: Path
+    seed: int
+    quick: bool
+    ours: Recipe
+    seed_tower: Recipe
+
+    @staticmethod
+    def of(out: Path, seed: int, quick: bool, ours: Recipe, seed_tower: Recipe) -> Demo:
+        """The recipes fitted to each other: one seed, one teacher, equal steps of equal batches.
+
+        Raises:
+            UserError: a recipe without the evaluation sections that the results need.
+        """
+        _check(ours)
+        ours = ours.model_copy(update={"seed": seed})
+        if quick:
+            loop = {"epochs": 2.0, "batch_size": 8, "validate_every": 0.0}
+            ours = ours.model_copy(
+                update={
+                    "training": ours.training.model_copy(update=loop),
+                    "teacher": ours.teacher.model_copy(update={"epochs": 3.0, "batch_size": 16, "words": 30}),
+                }
+            )
+        equal = {k: getattr(ours.training, k) for k in ("epochs", "batch_size", "validate_every", "select")}
+        shared = {
+            "seed": seed,
+            "teacher_run": str((out / "run").resolve()),
+            "training": seed_tower.training.model_copy(update=equal),
+            "evaluate": ours.evaluate,
+        }
+        return Demo(out, seed, quick, ours, seed_tower.model_copy(update=shared))
+
+    @property
+    def book(self) -> Path:
+        return self.out / "picturebook"
+
+    @property
+    def run(self) -> Path:
+        return self.out / "run"
+
+    @property
+    def seed_run(self) -> Path:
+        return self.out / "run-seed"
+
+
+def _check(recipe: Recipe) -> None:
+    sections = {t.name: t for t in recipe.evaluate}
+    missing = {"retrieval", "localisation", *LISTS} - sections.keys()
+    if missing:
+        raise UserError(
+            f"recipe {recipe.name!r} lacks the evaluation sections {', '.join(sorted(missing))}", "The demo shows them."
+        )
+    retrieval = sections["retrieval"]
+    if not isinstance(retrieval, Retrieval) or retrieval.by != "voice_seen":
+        raise UserError(f"recipe {recipe.name!r}: retrieval is not split by voice_seen", 'Set by = "voice_seen".')
+
+
+def read_json(path: Path) -> Any:
+    """A file that a stage wrote.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{path}: damaged", "Delete it: the demo makes it again.") from None
+
+
+def _write_json(path: Path, value: Any) -> None:
+    write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False).encode())
+
+
+def draw_book(demo: Demo, clock: Clock, progress: bool) -> None:
+    """Stage 1: scenes drawn and spoken."""
+    if (demo.book / MANIFEST).is_file():
+        return
+    scenes = QUICK_SCENES if demo.quick else DEFAULT_SCENES
+    what = f"picture book: drawing {sum(scenes.values()):,} scenes and speaking their captions"
+    with clock.stage("data", what, WORKERS):
+        prepare_picturebook(demo.book, demo.seed, scenes=scenes, workers=WORKERS, progress=progress)
+
+
+def learn(demo: Demo, clock: Clock, progress: bool) -> None:
+    """Stages 2 and 3: the teacher, then our speech tower."""
+    if (demo.run / "speech.done").is_file():
+        return
+    speech = "speech tower: learning to hear what the teacher sees"
+
+    def say(line: str) -> None:
+        if line.startswith("speech"):
+            clock.turn("speech", speech)
+
+    taught = (demo.run / "teacher" / "model.json").is_file()
+    first = ("speech", speech) if taught else ("teacher", "teacher: learning pictures and written words")
+    with clock.stage(*first):
+        train(demo.ours, demo.book, demo.run, progress=progress, say=say)
+
+
+def learn_seed(demo: Demo, clock: Clock, progress: bool) -> None:
+    """Stage 4: the seed's tower from the same teacher, in as many steps."""
+    if (demo.seed_run / "speech.done").is_file():
+        return
+    with clock.stage("seed_tower", "the seed's tower: the same lesson for the older design"):
+        train(demo.seed_tower, demo.book, demo.seed_run, progress=progress)
+
+
+def measure(demo: Demo, clock: Clock, progress: bool, say: Say) -> None:
+    """Stage 5: both towers on the held-out splits; writes ``evaluation.json`` and ``moments.json``."""
+    if (demo.out / "evaluation.json").is_file():
+        return
+    with clock.stage("evaluation", "evaluation: retrieval, spotting, localisation"):
+        book = read_store(demo.book)
+        ours, seed = Model.load(demo.run), Model.load(demo.seed_run)
+        found: dict[str, dict[str, Any]] = {"ours": {}, "seed_tower": {}}
+        for split in (demo.ours.data.test, "open"):
+            chosen = [t for t in demo.ours.evaluate if (t.name in OPEN_LISTS) == (split == "open")]
+            corpus = book.select(split)
+            heard = Encoded(ours, corpus, progress)
+            found["ours"] |= evaluate(ours, corpus, chosen, say=say, encoded=heard)
+            if split == demo.ours.data.test:
+                _write_json(demo.out / "moments.json", _moments(demo, heard))
+            # Pictures and texts are the teacher's business: they are the same beside either tower.
+            again = Encoded(seed, corpus, progress, image=heard.image, text=heard.text)
+            del heard
+            found["seed_tower"] |= evaluate(seed, corpus, chosen, encoded=again)
+        _complete(found, demo)
+        _write_json(demo.out / "evaluation.json", found)
+
+
+def _complete(found: Mapping[str, Mapping[str, Any]], demo: Demo) -> None:
+    wanted = {t.name for t in demo.ours.evaluate}
+    for name, results in found.items():
+        if wanted - results.keys():
+            raise UserError(
+                f"{demo.book}: {', '.join(sorted(wanted - results.keys()))} could not be measured for {name}",
+                "The picture book is too small or of another kind: delete it.",
+            )
+
+
+def _moments(demo: Demo, heard: Encoded) -> dict[str, Any]:
+    section = next(t for t in demo.ours.evaluate if t.name == "localisation")
+    assert isinstance(section, Localisation)
+    words = list(heard.corpus.meta["words"]["spoken"])
+    return {"scenes": found_words(heard, words, section.template, seed=demo.seed), **ranked_pictures(heard)}
+
+
+def look_up(demo: Demo, progress: bool) -> None:
+    """Part of stage 6: an index of test recordings in unseen voices, and what it answers; writes ``searches.json``."""
+    if (demo.out / "searches.json").is_file():
+        return
+    folder = demo.out / "recordings"
+    _export(read_store(demo.book).select(demo.ours.data.test), folder)
+    index_files(demo.run, [folder], demo.out / "index", progress=progress)
+    searcher = Searcher(demo.out / "index")
+    answers = []
+    for query in QUERIES:
+        hits = [h.as_dict() | {"id": Path(h.file).stem} for h in searcher.search(query, 4, "recordings")]
+        answers.append({"query": query, "hits": hits})
+    _write_json(demo.out / "searches.json", answers)
+
+
+def _export(corpus: Corpus, folder: Path) -> None:
+    """Recordings in unseen voices as FLAC files named by their ids."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ids, seen = corpus.column("id"), corpus.column("voice_seen")
+    for row in [r for r in corpus.recordings.tolist() if not seen[r]][:INDEXED]:
+        source = corpus.media("audio", row)
+        assert isinstance(source, bytes)
+        (folder / f"{ids[row]}.flac").write_bytes(source)

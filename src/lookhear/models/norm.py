@@ -1,0 +1,51 @@
+"""Batch normalisation that sees only real frames, of all processes."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+__all__ = ["MaskedBatchNorm"]
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy, 2015) over the real frames of a padded batch.
+
+    Means and variances are taken over the frames where the mask is True and over all processes, so neither padding
+    nor the split of a batch between processes changes them.
+    """
+
+    mean: Tensor
+    var: Tensor
+
+    def __init__(self, width: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("var", torch.ones(width))
+        self.momentum, self.eps = momentum, eps
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T), (B, T) bool → (B, C, T)."""
+        mean, var = self._moments(x.float(), mask) if self.training else (self.mean, self.var)
+        scale = self.weight * torch.rsqrt(var + self.eps)
+        shift = self.bias - mean * scale
+        return x * scale[:, None].to(x.dtype) + shift[:, None].to(x.dtype)
+
+    def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        m = mask[:, None].to(x.dtype)
+        real = x * m
+        sums = torch.cat([real.sum((0, 2)), (real * x).sum((0, 2)), m.sum().reshape(1)])
+        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+            from torch.distributed.nn.functional import all_reduce
+
+            sums = all_reduce(sums)
+        c = x.shape[1]
+        count = sums[-1].clamp(min=1)
+        mean = sums[:c] / count
+        var = (sums[c : 2 * c] / count - mean.square()).clamp(min=0)
+        with torch.no_grad():
+            self.mean.lerp_(mean, self.momentum)
+            self.var.lerp_(var * count / (count - 1).clamp(min=1), self.momentum)
+        return mean, var

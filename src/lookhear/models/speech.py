@@ -1,0 +1,184 @@
+"""Speech towers: samples in, a pooled vector and local vectors out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, field_validator, model_validator
+from torch import Tensor, nn
+
+from lookhear.audio import LogMel, Mfcc, normalise
+from lookhear.core import Features, Padded, Section, pool
+from lookhear.models.norm import MaskedBatchNorm
+
+__all__ = ["LocalTower", "SeedTower", "SpeechTower", "SpeechTowerConfig"]
+
+
+class SpeechTower(nn.Module):
+    """What every speech tower has.
+
+    Attributes:
+        step: seconds between local vectors.
+        receptive_field: seconds of sound that one local vector depends on; infinite for a Transformer.
+    """
+
+    step: float
+    receptive_field: float
+    frontend: LogMel
+
+    def extract(self, x: Padded) -> Padded:
+        """(B, S) samples → (B, M, T) log-mel, the part that needs no gradient and may be computed once."""
+        with torch.no_grad():
+            return self.frontend(x)
+
+    def forward(self, x: Padded) -> Features:
+        """(B, S) samples, or (B, M, T) log-mel from ``extract`` → Features with (B, N, D) local vectors."""
+        mel = self.extract(x) if x.values.ndim == 2 else x
+        mask = mel.mask
+        if mask is None:
+            mask = torch.ones(mel.values.shape[0], mel.values.shape[2], dtype=torch.bool, device=mel.values.device)
+        return self.encode(Padded(mel.values, mask))
+
+    def encode(self, mel: Padded) -> Features:
+        raise TypeError(f"{type(self).__name__} does not say how it encodes log-mel frames")
+
+
+def _strided(mask: Tensor, stride: int) -> Tensor:
+    """The mask of a 'same'-padded convolution's output: frame n looks at input frame n × stride."""
+    return mask[:, ::stride]
+
+
+class _Block(nn.Module):
+    """Residual: dilated convolution, norm, GELU, 1 × 1 convolution; masked, so silence past the end stays zero."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.wide = nn.Conv1d(width, width, kernel, padding=kernel // 2 * dilation, dilation=dilation, bias=False)
+        self.norm = MaskedBatchNorm(width)
+        self.drop = nn.Dropout(dropout)
+        self.mix = nn.Conv1d(width, width, 1)
+
+    def forward(self, h: Tensor, mask: Tensor) -> Tensor:
+        out: Tensor = h + self.mix(self.drop(F.gelu(self.norm(self.wide(h), mask)))) * mask[:, None]
+        return out
+
+
+class LocalTower(SpeechTower):
+    """Convolutions of a bounded receptive field, and a gate that says how much each frame counts.
+
+    Log-mel → two strided convolutions (40 ms a step) → residual dilated convolutions → D values and one gate a frame.
+    The local vectors are gate × value and the pooled vector is the unit vector along their sum, so whatever the
+    pooled vector says of an utterance is said at a place: words can be found where they are spoken.
+    """
+
+    class Config(Section):
+        """See the class; ``dilations`` has one entry per block, in steps of 40 ms."""
+
+        kind: Literal["local"] = "local"
+        bins: int = Field(40, ge=8, le=128)
+        width: int = Field(192, ge=8)
+        kernel: int = Field(5, ge=1)
+        dilations: tuple[Annotated[int, Field(ge=1)], ...] = (1, 1, 2)
+        dropout: float = Field(0.1, ge=0, lt=1)
+
+        @field_validator("kernel")
+        @classmethod
+        def _odd(cls, kernel: int) -> int:
+            if kernel % 2 == 0:
+                raise ValueError("an odd number of taps is needed, so that a frame is in the middle of what it hears")
+            return kernel
+
+        def build(self, dim: int) -> LocalTower:
+            return LocalTower(self, dim)
+
+    def __init__(self, config: Config, dim: int) -> None:
+        super().__init__()
+        w = config.width
+        self.frontend = LogMel(config.bins)
+        self.stem = nn.ModuleList(
+            [
+                nn.Conv1d(config.bins, w, 9, stride=2, padding=4, bias=False),
+                nn.Conv1d(w, w, 5, stride=2, padding=2, bias=False),
+            ]
+        )
+        self.norms = nn.ModuleList([MaskedBatchNorm(w), MaskedBatchNorm(w)])
+        self.blocks = nn.ModuleList([_Block(w, config.kernel, d, config.dropout) for d in config.dilations])
+        self.value = nn.Linear(w, dim)
+        self.gate = nn.Linear(w, 1)
+        self.step = 0.04
+        frames = 9 + 2 * 4 + sum(4 * (config.kernel - 1) * d for d in config.dilations)
+        self.receptive_field = 0.025 + 0.01 * (frames - 1)
+
+    def encode(self, mel: Padded) -> Features:
+        assert mel.mask is not None
+        h, mask = normalise(mel.values, mel.mask, variance=False), mel.mask
+        h = h * 0.5  # log-mel spreads by about 2 natural-log units: this brings it near 1
+        for conv, norm in zip(self.stem, self.norms):
+            mask = _strided(mask, 2)
+            h = F.gelu(norm(conv(h), mask)) * mask[:, None]
+        for block in self.blocks:
+            h = block(h, mask)
+        h = F.gelu(h.transpose(1, 2))
+        local = (self.value(h) * torch.sigmoid(self.gate(h))).float() * mask[..., None]
+        return Features(pool(local, mask), local, mask, self.step)
+
+
+class SeedTower(SpeechTower):
+    """The CNN-Transformer that LookHear grew from: MFCC, seven convolutions of which four stride, a Transformer.
+
+    Widths 39 → 96 (kernel 9) → 96 × 5 → 128 (kernel 11), strides 2 1 2 1 2 1 2 (160 ms a step), then 8 pre-norm layers
+    of width 128 with 4 heads, LayerNorm and a linear map. The original had no padding mask; here padding is masked
+    throughout, so that an answer does not depend on its batch.
+    """
+
+    class Config(Section):
+        """``readout``: the output at step 0 (as published) or the mean over steps; ``positions``: learned or none."""
+
+        kind: Literal["seed"] = "seed"
+        width: int = Field(128, ge=1)
+        layers: int = Field(8, ge=1)
+        heads: int = Field(4, ge=1)
+        positions: bool = False
+        readout: Literal["first", "mean"] = "first"
+
+        @model_validator(mode="after")
+        def _heads_divide_width(self) -> SeedTower.Config:
+            if self.width % self.heads:
+                raise ValueError(f"width {self.width} is not a multiple of {self.heads} heads")
+            return self
+
+        def build(self, dim: int) -> SeedTower:
+            return SeedTower(self, dim)
+
+    MAX_STEPS = 1024
+
+    def __init__(self, config: Config, dim: int) -> None:
+        super().__init__()
+        w = config.width
+        self.frontend, self.mfcc = LogMel(bins=80), Mfcc(bins=80)
+        shapes = [(39, 96, 9, 2), *[(96, 96, 11, s) for s in (1, 2, 1, 2, 1)], (96, w, 11, 2)]
+        self.convs = nn.ModuleList([nn.Conv1d(i, o, k, stride=s, padding=k // 2) for i, o, k, s in shapes])
+        self.positions = nn.Parameter(torch.randn(self.MAX_STEPS, w) * 0.01) if config.positions else None
+        layer = nn.TransformerEncoderLayer(w, config.heads, 4 * w, 0.0, F.gelu, batch_first=True, norm_first=True)
+        self.transformer = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.norm, self.project = nn.LayerNorm(w), nn.Linear(w, dim, bias=False)
+        self.readout, self.step, self.receptive_field = config.readout, 0.16, float("inf")
+
+    def encode(self, mel: Padded) -> Features:
+        x = self.mfcc(mel)
+        h, mask = x.values, x.mask
+        for conv in self.convs:
+            mask = _strided(mask, conv.stride[0])
+            h = F.relu(conv(h)) * mask[:, None]
+        h = h.transpose(1, 2)
+        if self.positions is not None:
+            h = h + self.positions[torch.arange(h.shape[1], device=h.device).clamp(max=self.MAX_STEPS - 1)]
+        h = self.transformer(h, src_key_padding_mask=~mask)
+        local = self.project(self.norm(h)).float() * mask[..., None]
+        pooled = F.normalize(local[:, 0], dim=-1) if self.readout == "first" else pool(local, mask)
+        return Features(pooled, local, mask, self.step)
+
+
+SpeechTowerConfig = Annotated[LocalTower.Config | SeedTower.Config, Field(discriminator="kind")]

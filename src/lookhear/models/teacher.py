@@ -1,0 +1,199 @@
+"""Teachers: an image tower and a text tower that agree already; the speech tower learns from the pictures' side.
+
+Three kinds: CLIP and SigLIP through transformers; the embedded default, trained in about a minute against a real
+sentence encoder; and vectors computed elsewhere, mapped into a sentence encoder's space.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from pydantic import Field
+from torch import Tensor, nn
+
+from lookhear.core import Features, Padded, Section
+from lookhear.errors import UserError
+from lookhear.models.images import PictureTower, VectorTower, to_tensor
+from lookhear.models.texts import (
+    DEFAULT_ENCODER,
+    SentenceEncoder,
+    TextTower,
+    check_texts,
+    load_pretrained,
+    require_transformers,
+)
+
+__all__ = ["ClipTeacher", "EmbeddedTeacher", "Teacher", "TeacherConfig", "VectorTeacher"]
+
+
+class Teacher(nn.Module):
+    """Image and text towers of one shared space.
+
+    Attributes:
+        image: Encoder of pictures (``prepare`` makes its input), or of vectors.
+        text: Encoder of texts (``tokenize`` makes its input).
+        dim: D of the shared space.
+        own_weights: whether a run must keep these weights (else they are found again by name).
+    """
+
+    own_weights = True
+
+    def __init__(self, image: nn.Module, text: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.image, self.text, self.dim = image, text, dim
+
+
+class _Trained(Section):
+    """How a teacher of our own is trained.
+
+    Attributes:
+        encoder: the frozen sentence encoder, by package name, folder or hub name.
+        word_weight: of the single-word prompts beside the captions; ``words`` of the most frequent ones are asked.
+        captions_each: captions of a picture that are encoded; all of them say which words are true of it.
+        prompts: templates of the single words.
+    """
+
+    encoder: str = DEFAULT_ENCODER
+    dim: int = Field(256, ge=8)
+    epochs: float = Field(8, gt=0)
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    word_weight: float = Field(5.0, ge=0)
+    words: int = Field(200, ge=0)
+    captions_each: int = Field(1, ge=1)
+    prompts: tuple[str, ...] = ("{word}", "a picture of a {word}", "an image with a {word}", "{word} in a photo")
+
+
+class EmbeddedTeacher(_Trained):
+    """A small convolutional image tower against a frozen sentence encoder with a head.
+
+    Attributes:
+        size: pictures are seen at size × size pixels.
+        width: channels of the first stage.
+        flip: mirror pictures at random while training (never for digits or writing).
+        shift: move pictures by up to this many pixels while training.
+    """
+
+    kind: Literal["embedded"] = "embedded"
+    size: int = Field(64, ge=16)
+    width: int = Field(32, ge=4)
+    flip: bool = True
+    shift: int = Field(3, ge=0)
+
+    def build(self) -> Teacher:
+        text = TextTower(SentenceEncoder(self.encoder), self.dim)
+        return Teacher(PictureTower(self.dim, self.size, self.width), text, self.dim)
+
+
+class VectorTeacher(_Trained):
+    """A linear map from given image vectors (width ``vector_width``) against a frozen sentence encoder with a head.
+
+    Attributes:
+        hidden: width of the text head's hidden layer; 0 makes it linear.
+        noise: standard deviation of noise added to the (unit) image vectors while training, relative to their length.
+    """
+
+    kind: Literal["vectors"] = "vectors"
+    vector_width: int = Field(1024, ge=2)
+    hidden: int = Field(0, ge=0)
+    noise: float = Field(0.0, ge=0)
+
+    def build(self) -> Teacher:
+        text = TextTower(SentenceEncoder(self.encoder), self.dim, self.hidden)
+        return Teacher(VectorTower(self.vector_width, self.dim), text, self.dim)
+
+
+class ClipTeacher(Section):
+    """CLIP or SigLIP through transformers, by hub name or by a folder that ``save_pretrained`` wrote; never trained."""
+
+    kind: Literal["clip"] = "clip"
+    name: str = "openai/clip-vit-base-patch16"
+
+    def build(self) -> Teacher:
+        return _Pretrained(self.name)
+
+
+class _Pretrained(Teacher):
+    own_weights = False
+
+    def __init__(self, name: str) -> None:
+        transformers = require_transformers()
+        model = load_pretrained(transformers.AutoModel, name).eval().requires_grad_(False)
+        # SigLIP 2 of one resolution calls itself "siglip"; "siglip2" is the kind that takes pictures of any shape.
+        if model.config.model_type not in ("clip", "siglip"):
+            raise UserError(
+                f"model {name!r} is a {model.config.model_type} model",
+                "A teacher needs CLIP, SigLIP, or SigLIP 2 of a fixed resolution.",
+            )
+        image = _PretrainedImage(model, load_pretrained(transformers.AutoImageProcessor, name))
+        text = _PretrainedText(model, load_pretrained(transformers.AutoTokenizer, name))
+        with torch.inference_mode():
+            dim = text(text.tokenize(["a"])).pooled.shape[1]
+        super().__init__(image, text, dim)
+
+
+class _PretrainedImage(nn.Module):
+    """The image side; patches are the tower's last tokens through its own output projection."""
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        super().__init__()
+        self.model, self.processor = model, processor
+        config = model.config.vision_config
+        self.size: int = config.image_size
+        self.grid = (config.image_size // config.patch_size,) * 2
+
+    def prepare(self, images: list[Image.Image]) -> Padded:
+        return to_tensor(images, self.size, squash=self.model.config.model_type == "siglip")
+
+    def forward(self, x: Padded) -> Features:
+        p = self.processor
+        mean, std = (x.values.new_tensor(v).view(1, 3, 1, 1) for v in (p.image_mean, p.image_std))
+        out = self.model.vision_model(pixel_values=(x.values - mean) / std)
+        tokens = out.last_hidden_state
+        if self.model.config.model_type == "clip":
+            pooled = self.model.visual_projection(out.pooler_output)
+            # As in MaskCLIP-style readings: each patch through the same norm and projection as the class token.
+            local = self.model.visual_projection(self.model.vision_model.post_layernorm(tokens[:, 1:]))
+        else:
+            pooled, local = out.pooler_output, tokens
+        mask = torch.ones(local.shape[:2], dtype=torch.bool, device=local.device)
+        return Features(F.normalize(pooled.float(), dim=-1), local.float(), mask, self.grid)
+
+
+class _PretrainedText(nn.Module):
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__()
+        self.model, self.tokenizer = model, tokenizer
+        self.length: int = model.config.text_config.max_position_embeddings
+
+    def tokenize(self, texts: list[str]) -> Padded:
+        check_texts(texts, self.tokenizer)
+        # SigLIP was trained on texts padded to full length, and reads the last position.
+        padding = True if self.model.config.model_type == "clip" else "max_length"
+        out = self.tokenizer(texts, padding=padding, truncation=True, max_length=self.length, return_tensors="pt")
+        ids = out["input_ids"]
+        mask = out["attention_mask"].bool() if "attention_mask" in out else torch.ones_like(ids, dtype=torch.bool)
+        return Padded(ids, mask)
+
+    def forward(self, x: Padded) -> Features:
+        clip = self.model.config.model_type == "clip"
+        attention = x.mask.long() if clip and x.mask is not None else None
+        out = self.model.text_model(input_ids=x.values, attention_mask=attention)
+        project = self.model.text_projection if clip else self.model.text_model.head
+        pooled = project(out.pooler_output) if clip else out.pooler_output
+        local = project(out.last_hidden_state)
+        mask = x.mask if x.mask is not None else torch.ones_like(x.values, dtype=torch.bool)
+        return Features(F.normalize(pooled.float(), dim=-1), local.float() * mask[..., None], mask)
+
+
+TeacherConfig = Annotated[EmbeddedTeacher | VectorTeacher | ClipTeacher, Field(discriminator="kind")]
+
+
+def sentence_vectors(teacher: Teacher, texts: list[str]) -> Tensor:
+    """(B, E) frozen sentence vectors, for training the head of a teacher of our own."""
+    assert isinstance(teacher.text, TextTower)
+    return teacher.text.encoder.vectors(texts, bf16=True)

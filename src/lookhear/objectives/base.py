@@ -1,0 +1,89 @@
+"""What an objective is, and what it sees."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lookhear.core import Batch, Features, Losses
+from lookhear.errors import UserError
+
+__all__ = ["Learner", "Objective", "Views"]
+
+
+class Views:
+    """Features of one batch; each tower runs once, when first asked.
+
+    ``views["audio"]`` runs ``model.audio``; "image@2" runs the image tower on a second view. What was computed before
+    (``Features`` in the batch) is given as it is.
+    """
+
+    def __init__(self, model: Any, batch: Batch) -> None:
+        self.model, self.batch = model, batch
+        self._seen: dict[str, Features] = {}
+
+    def __getitem__(self, name: str) -> Features:
+        if name not in self._seen:
+            given = self.batch.inputs[name]
+            if not isinstance(given, Features):
+                given = getattr(self.model, name.split("@")[0])(given)
+            self._seen[name] = given
+        return self._seen[name]
+
+    @property
+    def group(self) -> Tensor:
+        return self.batch.group
+
+
+class Objective(nn.Module):
+    """One loss, or a few that belong together.
+
+    Attributes:
+        needs: batch keys it asks for, checked before step 0.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def forward(self, views: Views) -> Losses:
+        raise TypeError(f"{type(self).__name__} does not say how it scores a batch")
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        """Moving averages and queues; called once after each optimiser step."""
+
+
+class Learner(nn.Module):
+    """A model and its objectives in one forward, which is what DDP wraps."""
+
+    def __init__(self, model: nn.Module, objectives: list[Objective]) -> None:
+        super().__init__()
+        self.model = model
+        self.objectives = nn.ModuleList(objectives)
+
+    def check(self, batch: Batch) -> None:
+        """Refuses a batch that lacks what an objective needs.
+
+        Raises:
+            UserError: names the objective and what is missing.
+        """
+        for objective in self.objectives:
+            lacking = sorted(objective.needs - set(batch.inputs))  # type: ignore[operator]
+            if lacking:
+                raise UserError(
+                    f"objective {type(objective).__name__} needs {', '.join(lacking)}, which the data do not have",
+                    "Choose another objective, or a corpus with these columns.",
+                )
+
+    def forward(self, batch: Batch) -> Losses:
+        views = Views(self.model, batch)
+        losses: Losses = {}
+        for objective in self.objectives:
+            for name, value in objective(views).items():
+                losses[name] = losses[name] + value if name in losses else value
+        return losses
+
+    def after_step(self, step: int) -> None:
+        with torch.no_grad():
+            for objective in self.objectives:
+                objective.after_step(self.model, step)  # type: ignore[operator]

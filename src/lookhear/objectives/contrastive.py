@@ -1,0 +1,144 @@
+"""Losses that draw an item and its partner together and hold others apart: InfoNCE, margin, sigmoid."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from lookhear.core import Losses, Section, gather
+from lookhear.objectives.base import Objective, Views
+
+__all__ = ["ContrastiveConfig", "InfoNCE", "Margin", "Sigmoid", "same_group"]
+
+Modality = Literal["audio", "image", "text"]
+
+
+def same_group(group: Tensor) -> Tensor:
+    """(B,) → (B, B) bool, True off the diagonal where two items show or say the same thing: no negatives."""
+    same = group[:, None] == group[None]
+    same.fill_diagonal_(False)
+    return same
+
+
+class _Pairwise(Objective):
+    """Scores of all pairs of a batch that is gathered from all processes."""
+
+    def __init__(self, a: str, b: str, weight: float) -> None:
+        super().__init__()
+        self.a, self.b, self.weight = a, b, weight
+
+    def scores(self, views: Views) -> tuple[Tensor, Tensor]:
+        """(B, B) cosines of every a with every b, and the pairs to ignore."""
+        a, b = gather(views[self.a].pooled), gather(views[self.b].pooled)
+        return a.float() @ b.float().T, same_group(gather(views.group))
+
+
+class InfoNCE(_Pairwise):
+    """Symmetric InfoNCE with a learned temperature (Radford et al., 2021, CLIP, fig. 3).
+
+    L = ½ [CE(s a bᵀ) + CE(s b aᵀ)], s = exp(logit scale), over all pairs of the gathered batch; pairs of the same
+    group off the diagonal are left out of the denominators.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"audio", "image"})
+
+    class Config(Section):
+        """``symmetric`` off keeps only the a → b side; the temperature starts at ``temperature``."""
+
+        kind: Literal["infonce"] = "infonce"
+        a: Modality = "audio"
+        b: Modality = "image"
+        temperature: float = Field(0.07, gt=0)
+        max_scale: float = Field(100.0, gt=1)
+        symmetric: bool = True
+        weight: float = 1.0
+
+        def build(self) -> InfoNCE:
+            return InfoNCE(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.a, config.b, config.weight)
+        self.needs = frozenset({config.a, config.b})  # type: ignore[misc]
+        self.logit_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
+        self.max_scale, self.symmetric = config.max_scale, config.symmetric
+
+    def forward(self, views: Views) -> Losses:
+        scores, ignore = self.scores(views)
+        logits = (scores * self.logit_scale.exp().clamp(max=self.max_scale)).masked_fill(ignore, float("-inf"))
+        right = torch.arange(len(logits), device=logits.device)
+        loss = F.cross_entropy(logits, right)
+        if self.symmetric:
+            loss = (loss + F.cross_entropy(logits.T, right)) / 2
+        return {f"infonce_{self.a}_{self.b}": self.weight * loss}
+
+
+class Margin(_Pairwise):
+    """Hinge on every negative of the batch, both ways (Karpathy and Fei-Fei, 2015, eq. 9; the sum is a mean here).
+
+    L = mean over i ≠ j of [m − s_ii + s_ij]₊ + [m − s_ii + s_ji]₊.
+    """
+
+    class Config(Section):
+        """``margin`` in cosine."""
+
+        kind: Literal["margin"] = "margin"
+        a: Modality = "audio"
+        b: Modality = "image"
+        margin: float = Field(0.2, gt=0)
+        weight: float = 1.0
+
+        def build(self) -> Margin:
+            return Margin(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.a, config.b, config.weight)
+        self.needs = frozenset({config.a, config.b})  # type: ignore[misc]
+        self.margin = config.margin
+
+    def forward(self, views: Views) -> Losses:
+        scores, ignore = self.scores(views)
+        ignore = ignore | torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+        right = scores.diag()
+        cost = (self.margin - right[:, None] + scores).relu() + (self.margin - right[None] + scores).relu()
+        count = (~ignore).sum().clamp(min=1)
+        return {f"margin_{self.a}_{self.b}": self.weight * cost.masked_fill(ignore, 0).sum() / count}
+
+
+class Sigmoid(_Pairwise):
+    """Every pair a yes-or-no question (Zhai et al., 2023, SigLIP, eq. 1): L = −1/B Σᵢⱼ log σ(zᵢⱼ (t sᵢⱼ + b)).
+
+    z is 1 on the diagonal and −1 elsewhere; t starts at 10 and b at −10 as published; same-group pairs are left out.
+    """
+
+    class Config(Section):
+        """``scale`` is t, ``bias`` is b; both are learned."""
+
+        kind: Literal["sigmoid"] = "sigmoid"
+        a: Modality = "audio"
+        b: Modality = "image"
+        scale: float = Field(10.0, gt=0)
+        bias: float = -10.0
+        weight: float = 1.0
+
+        def build(self) -> Sigmoid:
+            return Sigmoid(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.a, config.b, config.weight)
+        self.needs = frozenset({config.a, config.b})  # type: ignore[misc]
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
+        self.bias = nn.Parameter(torch.tensor(config.bias))
+
+    def forward(self, views: Views) -> Losses:
+        scores, ignore = self.scores(views)
+        sign = 2 * torch.eye(len(scores), device=scores.device) - 1
+        each = -F.logsigmoid(sign * (scores * self.logit_scale.exp() + self.bias))
+        return {f"sigmoid_{self.a}_{self.b}": self.weight * each.masked_fill(ignore, 0).sum() / len(scores)}
+
+
+ContrastiveConfig = Annotated[InfoNCE.Config | Margin.Config | Sigmoid.Config, Field(discriminator="kind")]

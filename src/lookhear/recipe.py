@@ -1,0 +1,251 @@
+"""Recipes: one TOML file says everything a run depends on; `extends` and `--set` change parts of it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, Field, ValidationError
+
+from lookhear.core import Section
+from lookhear.data.augment import Augment
+from lookhear.data.read import Source
+from lookhear.data.voiced import Voiced
+from lookhear.errors import UserError, did_you_mean
+from lookhear.models.speech import LocalTower, SpeechTowerConfig
+from lookhear.models.teacher import EmbeddedTeacher, TeacherConfig
+from lookhear.objectives.contrastive import ContrastiveConfig, InfoNCE
+from lookhear.scoring import Compatibility
+from lookhear.tasks import TaskConfig
+
+__all__ = ["Data", "Optimisation", "Recipe", "load_recipe", "recipe_names"]
+
+
+class Data(Section):
+    """Which data sets, and what their splits are for.
+
+    Attributes:
+        sources: data sets under the data root, read as one corpus.
+        voiced: written captions spoken by the synthesiser, for sets that have no recordings.
+        teacher: splits the teacher learns from; train, validation and test: the speech tower's.
+    """
+
+    sources: tuple[Source, ...] = ()
+    voiced: Voiced | None = None
+    teacher: tuple[str, ...] = ("train",)
+    train: tuple[str, ...] = ("train",)
+    validation: tuple[str, ...] = ("val",)
+    test: str = "test"
+
+
+class Optimisation(Section):
+    """How the loop runs.
+
+    Attributes:
+        epochs: passes over the training items; fractions are allowed.
+        batch_size: items a step, over all processes.
+        learning_rate: the peak, of AdamW; linear warm-up over ``warmup`` (a share of all steps), then cosine to zero.
+        clip: largest gradient norm; 0 for none.
+        precision: bf16 halves the work of matrix products where the processor has them; auto looks.
+        validate_every: epochs between validations; 0 for none but the last.
+        select: dotted path of the validation figure whose best weights are kept; empty keeps the last weights.
+        save_every: seconds between checkpoints that a stopped run goes on from.
+    """
+
+    epochs: float = Field(20, gt=0)
+    batch_size: int = Field(64, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.02, ge=0)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    clip: float = Field(1.0, ge=0)
+    precision: Literal["auto", "bf16", "32"] = "auto"
+    seed: int = 0
+    validate_every: float = Field(0, ge=0)
+    select: str = ""
+    save_every: float = Field(60, gt=0)
+
+
+class Recipe(Section):
+    """Everything a run depends on.
+
+    Attributes:
+        name: of the recipe.
+        seed: of weights, order and augmentation.
+        teacher_run: a run whose teacher is used as it is, instead of training one.
+        threads: CPU threads; None leaves PyTorch's choice.
+        also: more sources that ``evaluate --on NAME`` knows the columns of.
+    """
+
+    name: str = ""
+    seed: int = 0
+    teacher_run: str = ""
+    threads: int | None = Field(None, ge=1)
+    data: Data = Data()
+    teacher: TeacherConfig = EmbeddedTeacher()
+    speech: SpeechTowerConfig = LocalTower.Config()
+    compatibility: Compatibility = Compatibility()
+    objectives: tuple[ContrastiveConfig, ...] = (InfoNCE.Config(),)
+    augment: Augment = Augment()
+    training: Optimisation = Optimisation()
+    evaluate: tuple[TaskConfig, ...] = ()
+
+    def to_toml(self) -> str:
+        """The resolved recipe, every default written out."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_none(v) for v in value]
+    return value
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with LookHear."""
+    folder = resources.files("lookhear") / "recipes"
+    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+def _locate(name: str, beside: Path | None) -> tuple[str, Path | None]:
+    """The text of a recipe by path (from ``beside``) or by name, and where it lies."""
+    path = Path(name) if beside is None else beside / name
+    if path.suffix == ".toml" or path.is_file():
+        if not path.is_file():
+            raise UserError(f"{path}: no such recipe", "Known recipes: " + ", ".join(recipe_names()) + ".")
+        try:
+            return path.read_text(encoding="utf-8"), path
+        except UnicodeDecodeError as e:
+            raise UserError(f"{path}: not UTF-8 text ({e.reason})", "Save it as UTF-8.") from None
+    if name in recipe_names():
+        return (resources.files("lookhear") / "recipes" / f"{name}.toml").read_text(encoding="utf-8"), None
+    raise UserError(f"no recipe {name!r}", did_you_mean(name, recipe_names()))
+
+
+def _read(name: str, beside: Path | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    if name in seen:
+        raise UserError(f"recipe {name!r} extends itself ({' → '.join((*seen, name))})", "Break the circle.")
+    text, path = _locate(name, beside)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise UserError(f"{path or name}: not TOML ({e})", "Mend the line it names.") from None
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if not isinstance(parent, str):
+        raise UserError(f"{path or name}: extends = {parent!r}", "Name one recipe, in quotes.")
+    folder = path.parent if path else None
+    below = folder if folder and (folder / parent).is_file() else None
+    return merge(_read(parent, below, (*seen, name)), values)
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the tables of ``change`` laid over it; lists are replaced, and so is a table of another kind."""
+    out = dict(base)
+    for key, value in change.items():
+        old = out.get(key)
+        if (
+            isinstance(old, Mapping)
+            and isinstance(value, Mapping)
+            and value.get("kind", old.get("kind")) == old.get("kind")
+        ):
+            out[key] = merge(old, value)
+        else:
+            out[key] = value
+    return out
+
+
+def _set(values: dict[str, Any], assignment: str) -> None:
+    """``a.b.c=value``; the value is TOML, and what is no TOML is a string."""
+    path, equals, text = assignment.partition("=")
+    if not equals or not path:
+        raise UserError(f"--set {assignment!r}", "Write --set section.key=value.")
+    try:
+        value = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, key = path.strip().split(".")
+    at: Any = values
+    for name in sections:
+        at = at[_place(at, name, path)] if isinstance(at, list) else at.setdefault(name, {})
+        if not isinstance(at, (dict, list)):
+            raise UserError(f"--set {path}: {name!r} is no section", "Name a section and a key.")
+    at[_place(at, key, path) if isinstance(at, list) else key] = value
+
+
+def _place(items: list[Any], name: str, path: str) -> int:
+    """The number of an item in a list of sections."""
+    if not name.isdigit() or int(name) >= len(items):
+        raise UserError(f"--set {path}: {name!r} is none of {len(items)} sections", "Number them from 0.")
+    return int(name)
+
+
+def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
+    """A recipe by name or path, with ``--set`` changes.
+
+    Raises:
+        UserError: all mistakes at once, each with where it is and the nearest right name.
+    """
+    values = _read(str(name))
+    for change in changes:
+        _set(values, change)
+    return check(values, str(name))
+
+
+def check(values: Mapping[str, Any], where: str) -> Recipe:
+    """Validates plain values into a Recipe."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as e:
+        lines = [_explain(error) for error in e.errors()]
+        raise UserError(f"recipe {where}: " + "; ".join(lines), "Mend the keys named.") from None
+
+
+def _explain(error: Any) -> str:
+    # Where a section is told apart by its kind, the kind stands in the location; it is no key of the file.
+    where = list(error["loc"])
+    kind = {"teacher": 1, "speech": 1, "objectives": 2, "evaluate": 2}.get(str(where[0])) if where else None
+    path = ".".join(str(p) for i, p in enumerate(where) if i != kind)
+    if error["type"] == "extra_forbidden":
+        fields = _fields(error["loc"][:-1])
+        return f"{path}: unknown key, {did_you_mean(str(error['loc'][-1]), fields)}"
+    return f"{path}: {error['msg'].lower()} (got {error.get('input')!r})"
+
+
+def _fields(location: tuple[Any, ...]) -> list[str]:
+    """Keys that the section at a validation error's location has."""
+    from typing import get_args
+
+    at: Any = Recipe
+    for part in location:
+        options = [at]
+        while not any(isinstance(o, type) and issubclass(o, BaseModel) for o in options) and options:
+            options = [a for o in options for a in get_args(o)]
+        models = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
+        if isinstance(part, int):
+            continue
+        chosen = [m for m in models if part in m.model_fields]
+        if chosen:
+            at = chosen[0].model_fields[part].annotation
+        else:
+            kinds = [m for m in models if m.model_fields.get("kind") and m.model_fields["kind"].default == part]
+            at = kinds[0] if kinds else at
+    options = [at]
+    for _ in range(6):
+        models = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
+        if models:
+            return sorted({f for m in models for f in m.model_fields})
+        options = [a for o in options for a in get_args(o)]
+    return []
+
+
+def json_schema() -> str:
+    """JSON schema of a recipe, for editors."""
+    return json.dumps(Recipe.model_json_schema(), indent=2)

@@ -1,0 +1,64 @@
+"""Where in a score curve something is said: peaks, and the stretch around a peak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lookhear.core import Span
+from lookhear.scoring import spans_above
+
+__all__ = ["APART", "around", "distinct", "peaks"]
+
+APART = 0.25
+"""Seconds: two peaks nearer than this are one moment. Shorter than the time between two words of fast speech."""
+
+
+def peaks(curve: Tensor, step: float) -> Tensor:
+    """(N, Q) score curves → (N, Q) bool: frames that no frame within ``APART`` seconds exceeds.
+
+    A frame outside the recording (−inf) is no peak. Equal neighbours are all peaks; ``distinct`` makes them one.
+    """
+    radius = max(1, round(APART / step))
+    highest = F.max_pool1d(curve.T[None], 2 * radius + 1, stride=1, padding=radius)[0].T
+    return (curve == highest) & torch.isfinite(curve)
+
+
+def around(curve: Tensor, frame: int, step: float, offset: float = 0.0) -> Span:
+    """The stretch around a peak of a (N,) curve where the score stays at or above half of the peak's.
+
+    Half the height is measured from 0, the score of a frame that says nothing of the query; around a peak of 0 or
+    less there is no such stretch, and the frame alone is given.
+
+    Args:
+        frame: the peak.
+        step: seconds per frame.
+        offset: seconds to add to both times.
+    """
+    peak = float(curve[frame])
+    middle = offset + (frame + 0.5) * step
+    if peak > 0:
+        for span in spans_above(curve, step, peak / 2, offset):
+            if span.start <= middle <= span.end:
+                return Span(span.start, span.end, peak)
+    return Span(offset + frame * step, offset + (frame + 1) * step, peak)
+
+
+def distinct(spans: Sequence[Span], join: bool = False) -> list[Span]:
+    """Spans that overlap (or touch) made one, in order of time.
+
+    Args:
+        join: the one covers them all; else it is the best-scored of them.
+    """
+    out: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, s.end)):
+        if out and span.start <= out[-1].end + 1e-9:
+            last = out[-1]
+            best = span if span.score > last.score else last
+            out[-1] = Span(last.start, max(last.end, span.end), best.score) if join else best
+        else:
+            out.append(span)
+    return out

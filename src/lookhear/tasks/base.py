@@ -1,0 +1,241 @@
+"""What every evaluation needs: a corpus encoded once, figures with their interval and chance, and the Task protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lookhear.audio import load_audio
+from lookhear.core import Features
+from lookhear.data.images import load_image
+from lookhear.data.schema import Corpus
+from lookhear.errors import UserError
+from lookhear.models.images import VectorTower
+from lookhear.scoring import Compatibility
+
+__all__ = ["Embedder", "Encoded", "Task", "figure", "primary_value", "steady"]
+
+CHUNK = 64  # items decoded and encoded together: what is held in memory as waveforms or pixels at any time
+FEW_GROUPS = 20  # below this, groups are classes (ten digits), not pictures
+
+
+class Embedder(Protocol):
+    """What an evaluation asks of a model."""
+
+    @property
+    def compatibility(self) -> Compatibility: ...
+
+    def embed_audio(self, waves: list[NDArray[np.float32]]) -> Features: ...
+
+    def embed_images(self, images: list[Any]) -> Features: ...
+
+    def embed_vectors(self, vectors: NDArray[np.float32]) -> Features: ...
+
+    def embed_texts(self, texts: list[str]) -> Features: ...
+
+
+class Task(Protocol):
+    """An evaluation: a recipe section that runs itself.
+
+    Attributes:
+        primary: dotted path, in the result, of the figure that chooses checkpoints.
+        greater_is_better: whether a higher primary figure is better.
+    """
+
+    primary: ClassVar[str]
+    greater_is_better: ClassVar[bool]
+
+    @property
+    def name(self) -> str: ...
+
+    def missing(self, corpus: Corpus) -> str | None:
+        """Why this cannot run on the corpus; None if it can."""
+        ...
+
+    def run(self, encoded: Encoded) -> dict[str, Any]:
+        """The result: nested, JSON-able, figures as ``figure`` makes them."""
+        ...
+
+
+def figure(
+    value: float, interval: tuple[float, float] | None, chance: float | None, size: int
+) -> dict[str, float | int | None]:
+    """A measured value with what is needed to read it.
+
+    Args:
+        value: fraction in [0, 1] (a median rank counts from 1).
+        interval: 95 % bootstrap interval.
+        chance: what a random ranking would score.
+        size: how many items it was chosen from or measured on: gallery, ranked recordings, pairs.
+    """
+    low, high = interval if interval is not None else (None, None)
+    return {"value": float(value), "low": low, "high": high, "chance": chance, "size": int(size)}
+
+
+def primary_value(task: Task, result: dict[str, Any]) -> float:
+    """The figure of ``task.primary``.
+
+    Raises:
+        UserError: the result lacks it (the corpus has not what it needs).
+    """
+    node: Any = result
+    for key in task.primary.split("."):
+        if not isinstance(node, dict) or key not in node:
+            raise UserError(
+                f"section {task.name!r}: no figure {task.primary!r} on this corpus",
+                "Choose checkpoints by another section, or validate on a corpus that has what it needs.",
+            )
+        node = node[key]
+    return float(node)
+
+
+def steady(scores: Tensor) -> NDArray[np.float32]:
+    """Scores for ranking, equal to six digits of the largest made equal.
+
+    Identical inputs differ by about 1e-7 with their place in a matrix product; that noise must not order them.
+
+    Raises:
+        UserError: scores that are not finite (training diverged).
+    """
+    values = scores.detach().float().cpu().numpy()
+    if not np.isfinite(values).all():
+        raise UserError(
+            "the model gives scores that are not numbers", "Its training diverged: train again at a lower rate."
+        )
+    scale = float(np.abs(values).max(initial=0)) or 1.0
+    return cast(NDArray[np.float32], np.round(values / scale, 6) * np.float32(scale))
+
+
+class Encoded:
+    """A corpus as a model hears, sees and reads it; every side is computed when first asked for, and once.
+
+    Args:
+        model: the model under test.
+        corpus: the items.
+        progress: progress bars on stderr.
+        audio, image, text: features computed before, for ``corpus.recordings``, ``.pictures`` and ``.texts``.
+    """
+
+    def __init__(
+        self,
+        model: Embedder,
+        corpus: Corpus,
+        progress: bool = False,
+        *,
+        audio: Features | None = None,
+        image: Features | None = None,
+        text: Features | None = None,
+    ) -> None:
+        self.model, self.corpus, self.progress = model, corpus, progress
+        self._given = {"audio": audio, "image": image, "text": text}
+        self._words: dict[tuple[tuple[str, ...], tuple[str, ...]], Tensor] = {}
+
+    def _chunks(
+        self, rows: NDArray[np.int64], encode: Callable[[NDArray[np.int64]], Features], what: str
+    ) -> list[Features]:
+        from tqdm import tqdm
+
+        parts = []
+        with torch.inference_mode(), tqdm(total=len(rows), desc=what, disable=not self.progress) as bar:
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                parts.append(encode(chunk).to("cpu"))
+                bar.update(len(chunk))
+        return parts
+
+    @cached_property
+    def audio_parts(self) -> list[Features]:
+        """Features of ``corpus.recordings`` in order, in chunks each padded to its own longest."""
+        given = self._given["audio"]
+        if given is not None:
+            return [given[i : i + CHUNK] for i in range(0, len(given), CHUNK)]
+        return self._chunks(self.corpus.recordings, self._encode_audio, "hearing")
+
+    def _source(self, column: str, row: int) -> tuple[bytes | Path, str]:
+        source = self.corpus.media(column, row)
+        return source, str(source) if isinstance(source, Path) else str(self.corpus.table["id"][int(row)].as_py())
+
+    def _encode_audio(self, rows: NDArray[np.int64]) -> Features:
+        return self.model.embed_audio([load_audio(*self._source("audio", r)) for r in rows])
+
+    def _encode_images(self, rows: NDArray[np.int64]) -> Features:
+        return self.model.embed_images([load_image(*self._source("image", r)) for r in rows])
+
+    def _encode_vectors(self, rows: NDArray[np.int64]) -> Features:
+        vectors = [self.corpus.table["vector"][int(r)].as_py() for r in rows]
+        return self.model.embed_vectors(np.array(vectors, dtype=np.float32))
+
+    @cached_property
+    def audio(self) -> Features:
+        """Features of ``corpus.recordings``."""
+        return self._given["audio"] or Features.concat(self.audio_parts)
+
+    @cached_property
+    def image(self) -> Features:
+        """Features of ``corpus.pictures``.
+
+        Of the image, or of the row's ``vector`` where there is no image or the model takes vectors only.
+        """
+        if self._given["image"] is not None:
+            return self._given["image"]
+        rows = self.corpus.pictures
+        seen = self.corpus.table["image"].is_valid().to_numpy()[rows]
+        if isinstance(getattr(self.model, "image", None), VectorTower):
+            seen &= ~self.corpus.table["vector"].is_valid().to_numpy()[rows]
+        parts = self._chunks(rows[seen], self._encode_images, "looking")
+        parts += self._chunks(rows[~seen], self._encode_vectors, "looking")
+        back = np.argsort(np.concatenate([np.flatnonzero(seen), np.flatnonzero(~seen)]))
+        return Features.concat(parts)[torch.from_numpy(back)]
+
+    @cached_property
+    def text(self) -> Features:
+        """Features of ``corpus.texts``."""
+        if self._given["text"] is not None:
+            return self._given["text"]
+        texts = self.corpus.table["text"].take(self.corpus.texts).to_pylist()
+        number = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        with torch.inference_mode():
+            return self.model.embed_texts(list(number)).to("cpu")[torch.tensor([number[t] for t in texts])]
+
+    def words(self, words: Sequence[str], template: str | Sequence[str] = "{word}") -> Tensor:
+        """(Q, D) unit queries: each word put in place of ``{word}``; several templates are averaged."""
+        templates = (template,) if isinstance(template, str) else tuple(template)
+        key = (tuple(words), templates)
+        if key not in self._words:
+            with torch.inference_mode():
+                queries = [
+                    self.model.embed_texts([t.replace("{word}", w) for w in words]).pooled.cpu() for t in templates
+                ]
+                self._words[key] = F.normalize(torch.stack(queries).float().mean(0), dim=-1)
+        return self._words[key]
+
+    def scores(self, queries: Tensor, reading: Literal["pooled", "peak"] = "pooled") -> NDArray[np.float32]:
+        """(recordings, Q) scores of unit queries (Q, D), read as the model was trained to be read."""
+        read = getattr(self.model.compatibility, reading)
+        with torch.inference_mode():
+            return steady(torch.cat([read(part, queries) for part in self.audio_parts]))
+
+    @cached_property
+    def interval_over(self) -> Literal["pictures", "items"]:
+        """What a bootstrap resamples: pictures with all their captions, or single items where groups are classes.
+
+        Where a group holds several pictures (every seven among digits), or there are few groups, a group is no
+        picture: resampling it would drop whole classes, words included.
+        """
+        groups = self.corpus.groups
+        pictures = groups[self.corpus.pictures]
+        many = len(np.unique(pictures)) < len(pictures) or len(np.unique(groups)) < FEW_GROUPS
+        return "items" if many else "pictures"
+
+    @cached_property
+    def units(self) -> NDArray[np.int64]:
+        """(rows,) the unit that each row is resampled with."""
+        return self.corpus.groups if self.interval_over == "pictures" else np.arange(len(self.corpus))

@@ -1,0 +1,204 @@
+"""Keyword spotting: every recording ranked for a written word; how many of the first ones say it?
+
+Average precision as scikit-learn's; mAP, P@10, P@N and EER are plain means over the words that some recording says
+(Kamper et al. 2017, "Visually grounded learning of keyword prediction from untranscribed speech"). Exact surface
+forms: "dogs" is not "dog". Beside it the teacher ranks pictures for the same words: its score is the ceiling of what
+can be learned from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookhear.data.schema import Corpus
+from lookhear.errors import did_you_mean
+from lookhear.tasks.base import Encoded, figure, steady
+from lookhear.tasks.chance import chance_average_precision
+from lookhear.tasks.keywords import Asked, KeywordSection, labels_of, truth_table
+from lookhear.tasks.metrics import TIES, RankingCurve
+from lookhear.tasks.resampling import Bootstrap, centred_interval
+
+__all__ = ["Spotting"]
+
+Floats = NDArray[np.floating[Any]]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+SAMPLES = 200  # resamples of whole ranked lists, each costing a pass over every word's list
+FIGURES = {"AP": "mAP", "P@10": "P@10", "P@N": "P@N", "EER": "EER"}
+
+
+class Spotting(KeywordSection):
+    """Mean average precision of written words over recordings.
+
+    Attributes:
+        truth: "text" (the word is a token of the row's text), or a column whose value, or one of whose values, it is.
+        score: ``pooled`` reads the whole recording, ``peak`` its best moment, ``both`` averages the two after
+            standardising each per word.
+    """
+
+    kind: Literal["spotting"] = "spotting"
+    name: str = "spotting"
+    truth: str = "text"
+    score: Literal["pooled", "peak", "both"] = "pooled"
+
+    primary: ClassVar[str] = "mAP.value"
+    greater_is_better: ClassVar[bool] = True
+
+    def missing(self, corpus: Corpus) -> str | None:
+        """Why no word can be asked: no recordings, no truth, no such word list, or none of its words is there."""
+        found = self._truth(corpus)
+        return found if isinstance(found, str) else None
+
+    def run(self, encoded: Encoded) -> dict[str, Any]:
+        """Figures over the recordings whose truth is known.
+
+        Raises:
+            ValueError: ``missing`` gives a reason.
+        """
+        found = self._truth(encoded.corpus)
+        if isinstance(found, str):
+            raise ValueError(found)
+        asked, known, truth = found
+        words = list(asked)
+        rows = encoded.corpus.recordings[known]
+        scores = self._scores(encoded, words)[known]
+        said = np.flatnonzero(truth.any(0))
+        result: dict[str, Any] = {"kind": self.kind, "interval_over": encoded.interval_over, "ties": TIES}
+        result |= _ranked(scores[:, said], truth[:, said], encoded.units[rows])
+        per_word = result.pop("per_word")
+        teacher = self._teacher(encoded, asked, said)
+        result["teacher_mAP"] = None if teacher is None else teacher["mAP"]
+        result |= {
+            "words": len(said),
+            "recordings": len(rows),
+            "never_said": [w for w in words if w not in {words[i] for i in said}],
+        }
+        if len(words) > 1 and (truth.sum(1) == 1).all():
+            result |= _exclusive(scores, truth, words, encoded.units[rows])
+        result["per_word"] = {words[i]: row for i, row in zip(said, per_word)}
+        if teacher is not None:
+            for i, row in teacher["by_word"].items():
+                result["per_word"][words[i]]["teacher_AP"] = row["AP"]
+        return result
+
+    def _truth(self, corpus: Corpus) -> tuple[Asked, Bools, Bools] | str:
+        """The words, which recordings (R,) have a known truth, and for those (known, words) whether each is true."""
+        if not len(corpus.recordings):
+            return "no recordings"
+        if not corpus.has(self.truth):
+            return f"no column {self.truth!r} ({did_you_mean(self.truth, corpus.table.column_names)})"
+        every = labels_of(corpus, self.truth)
+        labels = [every[r] for r in corpus.recordings]
+        asked = self.asked(corpus, labels)
+        if isinstance(asked, str):
+            return asked
+        truth = self._table(labels, asked)
+        if not truth.any():
+            return f"none of the {len(asked)} words is true of any recording"
+        return asked, np.array([held is not None for held in labels]), truth
+
+    def _table(self, labels: list[list[str] | None], asked: Asked) -> Bools:
+        return truth_table(labels, asked, running=self.truth in ("text", "words"))
+
+    def _scores(self, encoded: Encoded, words: list[str]) -> Floats:
+        queries = encoded.words(words, self.template)
+        if self.score != "both":
+            return encoded.scores(queries, self.score)
+        readings = [encoded.scores(queries, "pooled"), encoded.scores(queries, "peak")]
+        return np.asarray(np.mean([_standardised(s) for s in readings], axis=0))
+
+    def _teacher(self, encoded: Encoded, asked: Asked, said: Ints) -> dict[str, Any] | None:
+        """The same words ranked over pictures by cosine; None without pictures of known truth.
+
+        A picture's truth is its own row's column, or where that is empty (and always for words of a text) what any
+        item of its group says.
+        """
+        corpus = encoded.corpus
+        if not len(corpus.pictures):
+            return None
+        every = labels_of(corpus, self.truth)
+        rows_of: dict[int, list[int]] = {}
+        for row, group in enumerate(corpus.groups):
+            rows_of.setdefault(int(group), []).append(row)
+        labels: list[list[str] | None] = []
+        for picture in corpus.pictures:
+            own = every[picture] if self.truth not in ("text", "words") else None
+            sources = [picture] if own else rows_of[int(corpus.groups[picture])]
+            held = [h for row in sources if (h := every[row]) is not None]
+            # The separator keeps a phrase from running out of one caption into the next.
+            labels.append([w for h in held for w in (*h, "|")] if held else None)
+        known = np.array([held is not None for held in labels])
+        table = self._table(labels, asked)
+        shown = said[table[:, said].any(0)]
+        if not len(shown):
+            return None
+        queries = encoded.words(list(asked), self.template)[shown]
+        scores = steady(encoded.image.pooled.float() @ queries.T)[known]
+        result = _ranked(scores, table[:, shown], encoded.units[corpus.pictures[known]])
+        result["by_word"] = dict(zip(shown.tolist(), result.pop("per_word")))
+        return result
+
+
+def _standardised(scores: Floats) -> Floats:
+    spread = scores.std(0)
+    return cast(Floats, (scores - scores.mean(0)) / np.where(spread > 0, spread, 1.0))
+
+
+def _figures(curve: RankingCurve) -> dict[str, NDArray[np.float64]]:
+    return {
+        "AP": curve.average_precision(),
+        "P@10": curve.precision_at(10),
+        "P@N": curve.precision_at_positives(),
+        "EER": curve.equal_error_rate(),
+    }
+
+
+def _ranked(scores: Floats, truth: Bools, units: Ints) -> dict[str, Any]:
+    """Means over words, with intervals, and the figures of each word, of (R, Q) scores and truths."""
+    size, weights = len(scores), Bootstrap(units, SAMPLES).weights()
+    per_word: list[dict[str, Any]] = []
+    resampled: dict[str, list[NDArray[np.float64]]] = {name: [] for name in FIGURES}
+    for column, right in zip(scores.T, truth.T):
+        row: dict[str, Any] = {name: float(v[0]) for name, v in _figures(RankingCurve(column, right)).items()}
+        positives = int(right.sum())
+        chance = chance_average_precision(positives, size)
+        per_word.append(row | {"positives": positives, "chance": chance})
+        for name, values in _figures(RankingCurve(column, right, weights)).items():
+            resampled[name].append(values)
+    prevalence = float(truth.mean())
+    chances = {"AP": float(np.mean([r["chance"] for r in per_word])), "P@10": prevalence, "P@N": prevalence, "EER": 0.5}
+    result: dict[str, Any] = {"per_word": per_word}
+    for name, title in FIGURES.items():
+        values = np.array([r[name] for r in per_word])
+        if np.isnan(values).all():  # the EER of words that every recording says
+            result[title] = None
+            continue
+        mean = float(np.nanmean(values))
+        result[title] = figure(mean, centred_interval(_means(resampled[name]), mean), chances[name], size)
+    for row in per_word:
+        if np.isnan(row["EER"]):
+            row["EER"] = None
+    return result
+
+
+def _means(resampled: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """(U,) means over words, each resample's taken over the words that it holds."""
+    values = np.array(resampled)
+    held = ~np.isnan(values)
+    means = np.where(held, values, 0).sum(0) / np.maximum(held.sum(0), 1)
+    return np.asarray(np.where(held.any(0), means, np.nan))
+
+
+def _exclusive(scores: Floats, truth: Bools, words: list[str], units: Ints) -> dict[str, Any]:
+    """Accuracy of the best-scoring word, and who was taken for whom, where every recording has one true word."""
+    best = scores == scores.max(1, keepdims=True)
+    right = (best & truth).any(1) / best.sum(1)
+    counts = np.zeros((len(words), len(words)), dtype=np.int64)
+    np.add.at(counts, (truth.argmax(1), scores.argmax(1)), 1)
+    return {
+        "accuracy": figure(right.mean(), Bootstrap(units).mean(right), 1 / len(words), len(scores)),
+        "confusion": {"labels": words, "counts": counts.tolist(), "rows": "true", "columns": "answered"},
+    }

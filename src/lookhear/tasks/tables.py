@@ -1,0 +1,104 @@
+"""Evaluation results as plain-text tables: value, 95 % interval, chance, size, and the teacher beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["tables"]
+
+Figure = Mapping[str, Any]
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def with_interval(fig: Figure | None, scale: float = 100.0) -> str:
+    """``"75.2 [73.0–77.4]"``, in percent unless ``scale`` says otherwise."""
+    if fig is None:
+        return "–"
+    text = f"{scale * fig['value']:.1f}"
+    return text if fig["low"] is None else f"{text} [{scale * fig['low']:.1f}–{scale * fig['high']:.1f}]"
+
+
+def grid(rows: Sequence[Sequence[str]]) -> str:
+    """Columns set flush: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _retrieval(result: Mapping[str, Any]) -> str:
+    directions = {k: v for k, v in result.items() if isinstance(v, dict) and "queries" in v}
+    if not directions:
+        return ""
+    cuts = [k for k in next(iter(directions.values())) if k.startswith("R@")]
+    chance = f"chance {cuts[-1]}"
+    rows = [["direction", *cuts, chance, "median rank", "gallery", "queries"]]
+    for name, d in directions.items():
+        figures = [with_interval(d[c]) for c in cuts]
+        median = with_interval(d["median_rank"], 1)
+        rows.append([_arrow(name), *figures, percent(d[cuts[-1]]["chance"]), median, str(d["size"]), str(d["queries"])])
+    text = grid(rows)
+    for name, d in directions.items():
+        if "P@10" in d:
+            text += f"\n{_arrow(name)} P@10 {with_interval(d['P@10'])}, chance {percent(d['P@10']['chance'])}"
+    for name, parts in result.items():
+        if name.endswith("_by") and isinstance(parts, dict):
+            split = "; ".join(f"{label}: {with_interval(f)} of {f['queries']}" for label, f in parts.items())
+            text += f"\n{_arrow(name.removesuffix('_by'))} {cuts[-1]} by group: {split}"
+    return text
+
+
+def _arrow(direction: str) -> str:
+    return direction.replace("_to_", " → ")
+
+
+def _spotting(result: Mapping[str, Any]) -> str:
+    rows = [["figure", "value", "chance", "teacher on pictures", "words", "recordings"]]
+    for name in ("mAP", "P@10", "P@N", "EER", "accuracy"):
+        if result.get(name) is not None:
+            teacher = with_interval(result["teacher_mAP"]) if name == "mAP" else ""
+            rows.append(
+                [
+                    name,
+                    with_interval(result[name]),
+                    percent(result[name]["chance"]),
+                    teacher,
+                    str(result["words"]),
+                    str(result["recordings"]),
+                ]
+            )
+    text = grid(rows)
+    if "confusion" in result:
+        labels, counts = result["confusion"]["labels"], result["confusion"]["counts"]
+        table = [["true \\ answered", *labels], *([w, *map(str, row)] for w, row in zip(labels, counts, strict=True))]
+        text += "\n\n" + grid(table)
+    return text
+
+
+def _localisation(result: Mapping[str, Any]) -> str:
+    fig = result["oracle_accuracy"]
+    return grid(
+        [
+            ["figure", "value", "chance", "pairs", "words"],
+            ["oracle accuracy", with_interval(fig), percent(fig["chance"]), str(fig["size"]), str(result["words"])],
+        ]
+    )
+
+
+WRITERS = {"retrieval": _retrieval, "spotting": _spotting, "localisation": _localisation}
+
+
+def tables(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """One table for each section of ``evaluate``'s result, in percent, with 95 % intervals in brackets."""
+    blocks = []
+    for name, result in results.items():
+        protocol = f", protocol {result['protocol']}" if "protocol" in result else ""
+        title = f"{name} ({result['kind']}{protocol}; %, 95 % intervals over {result['interval_over']})"
+        blocks.append(f"{title}\n{WRITERS[result['kind']](result)}")
+    return "\n\n".join(blocks)

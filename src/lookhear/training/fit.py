@@ -1,0 +1,342 @@
+"""The one loop: steps, log, checkpoints, exact resume; on Lightning Fabric."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lookhear.core import Batch
+from lookhear.errors import UserError
+from lookhear.models.model import write_atomically
+from lookhear.objectives.base import Learner
+from lookhear.recipe import Optimisation
+
+__all__ = ["BatchSource", "Progress", "bf16_pays", "fit"]
+
+
+class BatchSource(Protocol):
+    """Batches by number, so that a run can go on anywhere: the same (epoch, index) is always the same batch."""
+
+    steps_per_epoch: int
+
+    def batch(self, epoch: int, index: int, rank: int = 0, world: int = 1) -> Batch: ...
+
+
+@dataclass
+class Progress:
+    """Where a run stands, and what it has seen; saved with every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -math.inf
+    validated: int = -1
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def bf16_pays() -> bool:
+    """Whether this machine multiplies bf16 matrices in hardware."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    capability: Callable[[], bool] | None = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return capability is not None and bool(capability())
+
+
+def learning_rate(step: int, total: int, peak: float, warmup: float) -> float:
+    """Linear from 0 over the first ``warmup`` share of steps, then half a cosine to 0."""
+    rise = max(1, round(warmup * total))
+    if step < rise:
+        return peak * (step + 1) / rise
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
+
+
+def _parameter_groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weight decay on matrices only: not on biases, norms and scales."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+class _Checkpoint:
+    """The state a stopped run goes on from: weights, optimiser and progress, in one file."""
+
+    def __init__(self, path: Path | None, learner: Learner, optimizer: Any, key: str) -> None:
+        self.path, self.learner, self.optimizer, self.key = path, learner, optimizer, key
+
+    def save(self, progress: Progress) -> None:
+        if self.path is None:
+            return
+        buffer = io.BytesIO()
+        state = {
+            "key": self.key,
+            "learner": self.learner.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": vars(progress),
+        }
+        torch.save(state, buffer)
+        write_atomically(self.path, buffer.getvalue())
+
+    def load(self) -> Progress:
+        if self.path is None or not self.path.is_file():
+            return Progress()
+        try:
+            state = torch.load(self.path, weights_only=True)
+            stored = state["key"]
+        except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as e:
+            raise UserError(
+                f"{self.path}: damaged checkpoint ({(str(e) or type(e).__name__).splitlines()[0]})",
+                "Delete it to start again.",
+            ) from None
+        if stored != self.key:
+            raise UserError(
+                f"{self.path} was written by another recipe or other data",
+                "Choose another --out, or delete the folder to start again.",
+            )
+        self.learner.load_state_dict(state["learner"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        return Progress(**state["progress"])
+
+
+def fit(
+    learner: Learner,
+    source: BatchSource,
+    config: Optimisation,
+    *,
+    name: str,
+    key: str = "",
+    folder: Path | None = None,
+    validate: Callable[[], dict[str, Any]] | None = None,
+    keep: Callable[[], None] | None = None,
+    progress: bool = True,
+) -> Progress:
+    """Trains the parameters of ``learner`` that ask for a gradient.
+
+    Args:
+        learner: model and objectives in one forward.
+        source: batches by number.
+        name: of this stage, for the bar and the file names ``<name>.log.jsonl`` and ``<name>.checkpoint``.
+        key: what the run depends on; a checkpoint with another key is refused.
+        folder: where log and checkpoint go; None keeps nothing.
+        validate: gives figures of the present weights.
+        keep: saves the present weights as the run's; called at the best validation, or at the end.
+        progress: show a bar on stderr.
+
+    Returns:
+        Progress with the history of log lines.
+
+    Raises:
+        KeyboardInterrupt: at the end of the step it fell into, after a checkpoint is written and, where nothing better
+            was kept, the present weights; the next ``fit`` goes on from there, step for step the same.
+        UserError: a batch that the processes cannot share evenly, a checkpoint of another run, a loss that is not
+            finite, or no space to save.
+    """
+    from lightning_fabric import Fabric
+
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and bf16_pays())
+    fabric = Fabric(accelerator="auto", devices=int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    fabric.launch()
+    if config.batch_size % fabric.world_size:
+        raise UserError(
+            f"a batch of {config.batch_size} cannot be shared by {fabric.world_size} processes",
+            "Choose a batch_size that their number divides.",
+        )
+    optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate)
+    module, opt = fabric.setup(learner, optimizer)
+    main = fabric.global_rank == 0
+    checkpoint = _Checkpoint(folder / f"{name}.checkpoint" if folder else None, learner, optimizer, key)
+    state = checkpoint.load()
+    total = max(1, round(config.epochs * source.steps_per_epoch))
+    loop = _Loop(fabric, module, learner, opt, source, config, total, bf16)
+    log = _open_log(folder / f"{name}.log.jsonl", state) if folder and main else None
+    bar = _bar(name, total, state.step, config.batch_size, progress and main)
+    try:
+        with _Interrupt() as interrupt:
+            _run(loop, state, bar, log, checkpoint if main else None, validate, keep, interrupt)
+    except KeyboardInterrupt:
+        if main and not loop.inside:  # half a step is no state to go on from: the last checkpoint stands
+            checkpoint.save(state)
+            if keep is not None and state.best == -math.inf:
+                keep()
+        raise
+    finally:
+        bar.close()
+        if log:
+            log.close()
+    return state
+
+
+class _Interrupt:
+    """Ctrl-C waits for the end of the step, so that no checkpoint holds half of one; a second one stops at once."""
+
+    def __enter__(self) -> _Interrupt:
+        self.asked = False
+        self.before = signal.getsignal(signal.SIGINT)
+        self.ours = threading.current_thread() is threading.main_thread() and self.before is not None
+        if self.ours:
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def check(self) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def __exit__(self, *error: object) -> None:
+        if self.ours:
+            signal.signal(signal.SIGINT, self.before)
+
+
+def _open_log(path: Path, state: Progress) -> Any:
+    """The log as far as the state goes: lines of steps that will be repeated are dropped."""
+    file = path.open("w")
+    file.writelines(json.dumps(row) + "\n" for row in state.history)
+    return file
+
+
+def _bar(name: str, total: int, done: int, items: int, show: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total * items, initial=done * items, desc=name, unit="utt", disable=not show, smoothing=0.1)
+
+
+@dataclass
+class _Loop:
+    fabric: Any
+    module: Any
+    learner: Learner
+    optimizer: Any
+    source: BatchSource
+    config: Optimisation
+    total: int
+    bf16: bool
+    inside: bool = False
+
+    def step(self, number: int) -> dict[str, float]:
+        """One optimiser step; everything random in it is drawn from (seed, step), so a resumed run repeats it."""
+        epoch, index = divmod(number, self.source.steps_per_epoch)
+        torch.manual_seed((self.config.seed + 1) * 1_000_003 + number)
+        batch = self.source.batch(epoch, index, self.fabric.global_rank, self.fabric.world_size)
+        if number == 0:
+            self.learner.check(batch)
+        rate = learning_rate(number, self.total, self.config.learning_rate, self.config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # Fabric's own mixed precision would rewrite the batch, which is frozen: autocast is all that is needed here.
+        with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.bf16):
+            losses: dict[str, Tensor] = self.module(batch.to(self.fabric.device))
+        loss = torch.stack(list(losses.values())).sum()
+        self.fabric.backward(loss)
+        if self.config.clip:
+            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.learner.after_step(number)
+        values = {k: float(v.detach()) for k, v in losses.items()}
+        if not math.isfinite(sum(values.values())):
+            raise UserError(f"the loss is not finite at step {number} ({values})", "Lower the learning rate.")
+        return {"loss": sum(values.values()), **values, "learning_rate": rate}
+
+
+def _run(
+    loop: _Loop,
+    state: Progress,
+    bar: Any,
+    log: Any,
+    checkpoint: _Checkpoint | None,
+    validate: Callable[[], dict[str, Any]] | None,
+    keep: Callable[[], None] | None,
+    interrupt: _Interrupt,
+) -> None:
+    config, per_epoch = loop.config, loop.source.steps_per_epoch
+    every = round(config.validate_every * per_epoch)
+    loop.learner.train()
+    sums: dict[str, float] = {}
+    count, saved = 0, time.monotonic()
+    while True:
+        due = state.step == loop.total or (every and state.step % every == 0 and state.step > 0)
+        if validate is not None and due and state.validated != state.step:
+            _validate(loop, state, config.select, validate, keep, log)
+            state.validated = state.step
+        interrupt.check()
+        if state.step >= loop.total:
+            break
+        began = time.monotonic()
+        loop.inside = True
+        values = loop.step(state.step)
+        state.step += 1
+        loop.inside = False
+        state.seconds += time.monotonic() - began
+        bar.update(config.batch_size)
+        count += 1
+        for k, v in values.items():
+            sums[k] = sums.get(k, 0.0) + v
+        last = state.step == loop.total
+        if count == max(1, min(50, per_epoch)) or last:
+            _log(state, {k: v / count for k, v in sums.items()}, config.batch_size, per_epoch, log)
+            bar.set_postfix(loss=f"{sums['loss'] / count:.3f}")
+            sums, count = {}, 0
+        if checkpoint is not None and (time.monotonic() - saved > config.save_every and not last):
+            checkpoint.save(state)
+            saved = time.monotonic()
+    if keep is not None and not (config.select and validate is not None):
+        keep()
+    if checkpoint is not None:
+        checkpoint.save(state)
+
+
+def _log(state: Progress, means: dict[str, float], items: int, per_epoch: int, log: Any) -> None:
+    row = {
+        "step": state.step,
+        "epoch": round(state.step / per_epoch, 3),
+        "seconds": round(state.seconds, 2),
+        "utterances_per_second": round(state.step * items / max(state.seconds, 1e-9), 1),
+        **{k: round(v, 6) for k, v in means.items()},
+    }
+    _write(state, row, log)
+
+
+def _write(state: Progress, row: dict[str, Any], log: Any) -> None:
+    state.history.append(row)
+    if log:
+        log.write(json.dumps(row) + "\n")
+        log.flush()
+
+
+def _validate(
+    loop: _Loop,
+    state: Progress,
+    select: str,
+    validate: Callable[[], dict[str, Any]],
+    keep: Callable[[], None] | None,
+    log: Any,
+) -> None:
+    loop.learner.eval()
+    figures = validate()
+    loop.learner.train()
+    _write(state, {"step": state.step, "seconds": round(state.seconds, 2), "validation": figures}, log)
+    if not select:
+        return
+    if select not in figures:
+        raise UserError(f"training.select: validation has no figure {select!r}", f"It has {', '.join(figures)}.")
+    if figures[select] > state.best:
+        state.best = figures[select]
+        if keep is not None:
+            keep()

@@ -1,0 +1,137 @@
+"""Training a teacher of our own: pictures, or vectors of them, against what people wrote of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lookhear.data.images import load_image
+from lookhear.data.schema import Corpus
+from lookhear.errors import UserError
+from lookhear.models.images import PictureTower, VectorTower
+from lookhear.models.model import Model
+from lookhear.models.texts import TextTower
+from lookhear.models.teacher import EmbeddedTeacher, Teacher, VectorTeacher, sentence_vectors
+from lookhear.objectives.base import Learner, Objective
+from lookhear.objectives.contrastive import InfoNCE
+from lookhear.objectives.words import WordPrompts
+from lookhear.recipe import Optimisation
+from lookhear.tasks.stopwords import STOP_WORDS
+from lookhear.training.batches import PictureBatches
+from lookhear.training.fit import Progress, fit
+
+__all__ = ["picture_tensor", "teach"]
+
+
+def picture_tensor(corpus: Corpus, rows: np.ndarray, tower: Any) -> Tensor:
+    """(pictures, 3, H, W) uint8 of the given rows, cut and scaled as the image tower asks."""
+    ids = corpus.column("id")
+    out = torch.empty(len(rows), 3, tower.size, tower.size, dtype=torch.uint8)
+    for i, row in enumerate(rows.tolist()):
+        image = load_image(corpus.media("image", row), name=f"picture {ids[row]}")
+        out[i] = (tower.prepare([image]).values[0] * 255).round().to(torch.uint8)
+    return out
+
+
+def frequent_words(texts: list[str], most: int) -> list[str]:
+    """The most frequent words that are no function words, said at least five times."""
+    counts = Counter(w for t in texts for w in set(t.lower().split()) if w.isalpha() and w not in STOP_WORDS)
+    return [w for w, n in counts.most_common(most) if n >= 5]
+
+
+def _word_prompts(
+    teacher: Teacher, config: EmbeddedTeacher | VectorTeacher, texts: list[str], groups: np.ndarray, n_groups: int
+) -> WordPrompts:
+    words = frequent_words(texts, config.words)
+    place = {w: i for i, w in enumerate(words)}
+    said = torch.zeros(n_groups, len(words), dtype=torch.bool)
+    for text, group in zip(texts, groups.tolist()):
+        for w in set(text.lower().split()) & place.keys():
+            said[group, place[w]] = True
+    prompts = [sentence_vectors(teacher, [p.format(word=w) for w in words]) for p in config.prompts]
+    share = said[np.unique(groups)].float().mean(0)
+    return WordPrompts(torch.stack(prompts), said, share, teacher.dim, config.word_weight)
+
+
+def _some_of_each(groups: np.ndarray, most: int) -> np.ndarray:
+    """Positions of the first ``most`` items of each group."""
+    seen: Counter[int] = Counter()
+    keep = []
+    for i, g in enumerate(groups.tolist()):
+        if seen[g] < most:
+            keep.append(i)
+        seen[g] += 1
+    return np.array(keep, dtype=np.int64)
+
+
+def teach(
+    config: EmbeddedTeacher | VectorTeacher,
+    corpus: Corpus,
+    splits: tuple[str, ...],
+    *,
+    seed: int,
+    folder: Path | None,
+    key: str = "",
+    progress: bool = True,
+) -> tuple[Teacher, Progress]:
+    """Trains image and text towers on the pictures and texts of the given splits; speech is not touched.
+
+    L = InfoNCE(picture, caption) + single-word prompts (see ``WordPrompts``); the sentence encoder stays frozen.
+
+    Raises:
+        UserError: no pictures with texts in these splits.
+    """
+    torch.manual_seed(seed)
+    teacher = config.build()
+    chosen = np.isin(np.array(corpus.column("split"), dtype=object), splits)
+    pictures = corpus.pictures[chosen[corpus.pictures]]
+    text_rows = corpus.texts[chosen[corpus.texts]]
+    if not len(pictures) or not len(text_rows):
+        raise UserError(f"{corpus.name}: no pictures with texts in {', '.join(splits)}", "Set data.teacher.")
+    column = corpus.column("text")
+    texts = [column[i] for i in text_rows]
+    groups = corpus.groups
+    if isinstance(teacher.image, VectorTower):
+        material = torch.tensor([corpus.table["vector"][int(i)].as_py() for i in pictures])
+        unit = torch.nn.functional.normalize(material, dim=-1)
+        teacher.image.mean.copy_(unit.mean(0))
+    else:
+        assert isinstance(teacher.image, PictureTower)
+        material = picture_tensor(corpus, pictures, teacher.image)
+    options: dict[str, Any] = (
+        {"noise": config.noise} if isinstance(config, VectorTeacher) else {"flip": config.flip, "shift": config.shift}
+    )
+    encoded = _some_of_each(groups[text_rows], config.captions_each)
+    vectors = sentence_vectors(teacher, [texts[i] for i in encoded])
+    centre = [vectors.mean(0)]
+    source = PictureBatches(
+        material,
+        groups[pictures],
+        vectors,
+        groups[text_rows[encoded]],
+        min(config.batch_size, len(pictures)),
+        seed,
+        **options,
+    )
+    parts: list[Objective] = [InfoNCE(InfoNCE.Config(a="image", b="text", max_scale=50.0))]
+    if config.word_weight and config.words:
+        asked = _word_prompts(teacher, config, texts, groups[text_rows], int(groups.max()) + 1)
+        centre.append(asked.prompts.mean((0, 1)))
+        parts.append(asked)
+    assert isinstance(teacher.text, TextTower)
+    teacher.text.mean.copy_(torch.stack(centre).mean(0))
+    loop = Optimisation(
+        epochs=config.epochs,
+        batch_size=source.batch_size,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        seed=seed,
+    )
+    learner = Learner(Model(teacher, None), parts)
+    state = fit(learner, source, loop, name="teacher", key=key, folder=folder, progress=progress)
+    return teacher.eval().requires_grad_(False), state

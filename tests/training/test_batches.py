@@ -1,0 +1,207 @@
+"""What meets in a batch: everything once an epoch, like lengths together, right pictures, the same for all ranks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import soundfile as sf
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookhear.core import Features, Padded
+from lookhear.data.augment import Augment
+from lookhear.data.schema import SCHEMA, Corpus
+from lookhear.errors import UserError
+from lookhear.models.speech import LocalTower
+from lookhear.training.batches import PictureBatches, SpeechBatches, log_mels
+
+N = 40
+LENGTHS = np.random.default_rng(0).integers(3, 60, N)
+GROUPS = np.random.default_rng(1).integers(0, 7, N)
+PICTURE_GROUPS = np.arange(21) % 7
+
+
+def speech(n: int = N, batch_size: int = 4, seed: int = 0, augment: Augment | None = None) -> SpeechBatches:
+    """Recording i holds the number i in every frame, picture p is p times the unit vector along its own axis."""
+    mels = [torch.full((5, int(t)), float(i)) for i, t in enumerate(LENGTHS[:n])]
+    return SpeechBatches(
+        mels,
+        GROUPS[:n],
+        [f"r{i}" for i in range(n)],
+        torch.eye(21),
+        PICTURE_GROUPS,
+        batch_size,
+        seed,
+        augment or Augment(),
+    )
+
+
+def rows_of(source: SpeechBatches, epoch: int) -> list[list[int]]:
+    out = []
+    for index in range(source.steps_per_epoch):
+        out.append([int(i[1:]) for i in source.batch(epoch, index).ids])
+    return out
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(2, N), batch_size=st.integers(2, 9), epoch=st.integers(0, 3))
+def test_each_recording_at_most_once_an_epoch_and_only_the_rest_left_out(n: int, batch_size: int, epoch: int) -> None:
+    if n < batch_size:
+        with pytest.raises(UserError, match="fewer than a batch"):
+            speech(n, batch_size)
+        return
+    source = speech(n, batch_size)
+    batches = rows_of(source, epoch)
+    seen = [r for rows in batches for r in rows]
+    assert {len(rows) for rows in batches} == {batch_size}
+    assert len(set(seen)) == len(seen) == n // batch_size * batch_size
+
+
+def test_all_are_seen_over_the_epochs() -> None:
+    source = speech(N, 9)  # 40 = 4 × 9 + 4: each epoch leaves out another four
+    assert {r for epoch in range(8) for rows in rows_of(source, epoch) for r in rows} == set(range(N))
+
+
+def test_like_lengths_meet() -> None:
+    source = speech()
+    spread = [np.ptp(LENGTHS[rows]) for rows in rows_of(source, 0)]
+    order = np.random.default_rng(2).permutation(N).reshape(-1, 4)
+    assert np.mean(spread) < 0.3 * np.mean([np.ptp(LENGTHS[rows]) for rows in order])
+
+
+def test_seeds_and_epochs_decide() -> None:
+    assert rows_of(speech(seed=3), 1) == rows_of(speech(seed=3), 1)
+    assert rows_of(speech(seed=3), 1) != rows_of(speech(seed=3), 2)
+    assert rows_of(speech(seed=3), 1) != rows_of(speech(seed=4), 1)
+    a, b = (speech(augment=Augment(noise=(0, 10), speed=0.1)).batch(2, 5) for _ in range(2))
+    assert torch.equal(a.inputs["audio"].values, b.inputs["audio"].values)  # type: ignore[union-attr]
+    assert torch.equal(a.inputs["image"].pooled, b.inputs["image"].pooled)  # type: ignore[union-attr]
+
+
+def test_batches_may_be_asked_in_any_order() -> None:
+    forward, backward = speech(), speech()
+    places = [(e, i) for e in range(4) for i in range(forward.steps_per_epoch)]
+    first = {p: forward.batch(*p).ids for p in places}
+    assert {p: backward.batch(*p).ids for p in reversed(places)} == first
+
+
+def test_what_a_batch_holds() -> None:
+    source, drawn = speech(), set()
+    for epoch in range(20):
+        for index in range(source.steps_per_epoch):
+            batch = source.batch(epoch, index)
+            mel, image = batch.inputs["audio"], batch.inputs["image"]
+            assert isinstance(mel, Padded)
+            assert isinstance(image, Features)
+            for k, name in enumerate(batch.ids):
+                row = int(name[1:])
+                picture = int(image.pooled[k].argmax())
+                drawn.add(picture)
+                assert PICTURE_GROUPS[picture] == GROUPS[row] == int(batch.group[k])
+                assert int(mel.mask[k].sum()) == LENGTHS[row]  # type: ignore[index]
+                assert (mel.values[k][:, mel.mask[k]] == row).all()  # type: ignore[index]
+                assert not mel.values[k][:, ~mel.mask[k]].any()  # type: ignore[index]
+            assert mel.values.shape[2] == max(LENGTHS[int(i[1:])] for i in batch.ids)
+    assert drawn == {p for p in range(21) if PICTURE_GROUPS[p] in GROUPS}  # every picture of a group has its turn
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_the_ranks_shares_are_the_batch(world: int) -> None:
+    source = speech()
+    for index in range(source.steps_per_epoch):
+        whole = source.batch(1, index)
+        shares = [speech().batch(1, index, rank, world) for rank in range(world)]
+        for rank, share in enumerate(shares):
+            assert list(share.ids) == list(whole.ids)[rank::world]
+            assert torch.equal(share.inputs["image"].pooled, whole.inputs["image"].pooled[rank::world])  # type: ignore[union-attr]
+            assert torch.equal(share.group, whole.group[rank::world])
+
+
+def test_recordings_without_a_picture_are_named() -> None:
+    mels = [torch.zeros(5, 9)] * 3
+    with pytest.raises(UserError, match=r"1 recordings have no picture \(b is the first\)"):
+        SpeechBatches(mels, np.array([0, 5, 0]), ["a", "b", "c"], torch.eye(2), np.array([0, 1]), 2, 0, Augment())
+
+
+def test_log_mels_are_the_towers_own_in_the_corpus_s_order(tmp_path: Path) -> None:
+    tower = LocalTower.Config(width=8).build(4)
+    waves = [
+        np.random.default_rng(i).standard_normal(n).astype(np.float32) * 0.1 for i, n in enumerate((4000, 900, 2500))
+    ]
+    for i, wave in enumerate(waves):
+        sf.write(tmp_path / f"{i}.wav", wave, 16000, subtype="FLOAT")
+    media = [{"path": f"{i}.wav", "bytes": None} for i in range(3)]
+    rows = [{"id": "t", "text": "no recording"}, *[{"id": str(i), "audio": m} for i, m in enumerate(media)]]
+    corpus = Corpus(pa.Table.from_pylist(rows, schema=SCHEMA), tmp_path, "c")
+    for wave, mel in zip(waves, log_mels(tower, corpus), strict=True):
+        alone = tower.extract(Padded(torch.from_numpy(wave)[None])).values[0]
+        assert mel.shape == alone.shape
+        assert torch.allclose(mel.float(), alone, atol=2e-2)  # half precision
+    (tmp_path / "1.wav").write_bytes(b"")
+    with pytest.raises(UserError, match="recording 1: empty"):
+        log_mels(tower, corpus)
+
+
+# Pictures and their texts --------------------------------------------------------------------------------------------
+
+
+def pictures(**options: float) -> PictureBatches:
+    return PictureBatches(
+        torch.arange(24.0)[:, None].expand(-1, 3),
+        np.arange(24) % 8,
+        torch.arange(60.0)[:, None],
+        np.arange(60) % 6,  # pictures of the groups 6 and 7 have no text
+        5,
+        0,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_pictures_meet_texts_of_their_group() -> None:
+    source = pictures()
+    assert source.steps_per_epoch == 18 // 5
+    said = set()
+    for epoch in range(30):
+        seen: list[int] = []
+        for index in range(source.steps_per_epoch):
+            batch = source.batch(epoch, index)
+            image, text = (
+                batch.inputs["image"].values[:, 0].int().tolist(),
+                batch.inputs["text"].values[:, 0].int().tolist(),
+            )  # type: ignore[union-attr]
+            seen += image
+            said.update(text)
+            assert [i % 8 for i in image] == [t % 6 for t in text] == batch.group.tolist()
+            shares = [pictures().batch(epoch, index, rank, 2) for rank in (0, 1)]
+            assert [s.inputs["image"].values[:, 0].int().tolist() for s in shares] == [image[0::2], image[1::2]]  # type: ignore[union-attr]
+            assert [s.inputs["text"].values[:, 0].int().tolist() for s in shares] == [text[0::2], text[1::2]]  # type: ignore[union-attr]
+        assert len(set(seen)) == 15
+    assert len(said) == 60
+
+
+def test_moved_pictures_are_the_same_pictures_moved() -> None:
+    shown = torch.zeros(8, 3, 6, 6, dtype=torch.uint8)
+    shown[:, :, 2, 1] = 255
+    source = PictureBatches(shown, np.arange(8), torch.zeros(8, 1), np.arange(8), 4, 0, flip=True, shift=1)
+    places = set()
+    for epoch in range(150):
+        x = source.batch(epoch, 0).inputs["image"].values  # type: ignore[union-attr]
+        assert x.shape == (4, 3, 6, 6)
+        assert (x.sum((2, 3)) == 1).all()
+        places |= {(int(r), int(c)) for r, c in (divmod(int(p), 6) for p in x[:, 0].flatten(1).argmax(1))}
+    assert places == {(r, c) for r in (1, 2, 3) for c in (0, 1, 2, 3, 4, 5)}
+    still = PictureBatches(shown, np.arange(8), torch.zeros(8, 1), np.arange(8), 4, 0).batch(0, 0)
+    assert torch.equal(still.inputs["image"].values, shown[:4].float() / 255)  # type: ignore[union-attr]
+
+
+def test_noise_on_vectors_is_as_long_as_asked() -> None:
+    vectors = torch.randn(64, 500, generator=torch.Generator().manual_seed(0)) * 9
+    source = PictureBatches(vectors, np.arange(64), torch.zeros(64, 1), np.arange(64), 64, 0, noise=0.5)
+    batch = source.batch(0, 0)
+    unit = torch.nn.functional.normalize(vectors, dim=-1)[batch.group]
+    noise = batch.inputs["image"].values - unit  # type: ignore[union-attr]
+    assert float(noise.norm(dim=-1).mean()) == pytest.approx(0.5, rel=0.05)
