@@ -111,17 +111,22 @@ class Batch:
             A second view of the image is "image@2".
         group: (B,) int64; items of one group show or say the same thing, so they are never each other's negatives.
         ids: B item ids, for logs and queues.
+        more: modality → (M more items of it, their groups): further negatives, such as all pictures of the corpus
+            where the image tower is frozen and its vectors cost nothing.
     """
 
     inputs: Mapping[str, Padded | Features]
     group: Tensor
     ids: Sequence[str] = field(default_factory=tuple)
+    more: Mapping[str, tuple[Padded | Features, Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.group.shape[0]
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch({k: v.to(device) for k, v in self.inputs.items()}, self.group.to(device), self.ids)
+        inputs = {k: v.to(device) for k, v in self.inputs.items()}
+        more = {k: (v.to(device), g.to(device)) for k, (v, g) in self.more.items()}
+        return Batch(inputs, self.group.to(device), self.ids, more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,4 +181,4 @@ def gather(x: Tensor) -> Tensor:
         return torch.cat(parts)
     import torch.distributed.nn.functional as dnn
 
-    return torch.cat(dnn.all_gather(x.contiguous()))
+    return torch.cat(dnn.all_gather(x.contiguous()))  # type: ignore[no-untyped-call]

@@ -16,33 +16,31 @@ __all__ = ["Compatibility", "spans_above"]
 class Compatibility(Section):
     """The reading of local vectors that a model was trained with.
 
-    ``sum``: the pooled vector is the unit vector along the sum of the local ones (each already carries its gate), so
-    the pooled similarity is a sum of local contributions and the place of a word is where its contribution peaks.
-    ``max``: the largest cosine of any local vector. ``attention``: cosines weighted by their own softmax, sharpened
-    by ``temperature``.
+    ``kind`` says how a whole item meets a query. ``sum``: cosine with the pooled vector, which is the unit vector along
+    the sum of the local ones (each carries its gate). ``max``: the largest cosine of any local vector. ``attention``:
+    cosines weighted by their own softmax, sharpened by ``temperature``.
+
+    Where in an item a query is met is the same for all: the cosine with the local vectors averaged over ``smooth``
+    seconds. The gates set the averages' directions and not the curve's height: read as contributions to the sum, the
+    same towers spotted 0.46 and pointed 0.86 where cosines gave 0.61 and 0.89 (made-up picture book, one seed).
 
     Attributes:
-        smooth: width, in seconds, of the window that averages a score curve over time; a word lasts about 0.3 s, so
-            the peak of the smoothed curve lies inside it rather than on one lucky frame.
+        smooth: width of the averaging window in seconds, rounded to an odd number of frames; 0 for none.
     """
 
     kind: Literal["sum", "max", "attention"] = "sum"
     temperature: float = 10.0
-    smooth: float = 0.2
+    smooth: float = 0.12
 
     def curve(self, features: Features, query: Tensor) -> Tensor:
-        """Local scores (B, N, Q) of unit queries (Q, D); −inf outside the mask.
-
-        For ``sum`` they are contributions, whose scale is that of the local vectors; else cosines.
-        """
-        local = features.local if self.kind == "sum" else F.normalize(features.local, dim=-1)
-        scores = local.float() @ query.float().T
-        mask = features.mask[..., None]
+        """Local cosines (B, N, Q) with unit queries (Q, D), in [-1, 1]; −inf outside the mask."""
+        local = features.local.float()
         if isinstance(features.step, float) and self.smooth > 0:
-            width = max(1, round(self.smooth / features.step)) // 2 * 2 + 1
+            width = round(self.smooth / features.step) // 2 * 2 + 1
             if width > 1:
-                scores = _moving_average(scores, features.mask, width)
-        return scores.masked_fill(~mask, float("-inf"))
+                local = _moving_average(local, features.mask, width)
+        scores = F.normalize(local, dim=-1) @ query.float().T
+        return scores.masked_fill(~features.mask[..., None], float("-inf"))
 
     def peak(self, features: Features, query: Tensor) -> Tensor:
         """(B, Q): the highest point of each curve."""
@@ -60,15 +58,13 @@ class Compatibility(Section):
         return (weights * cosines.masked_fill(~features.mask[..., None], 0)).sum(1)
 
 
-def _moving_average(scores: Tensor, mask: Tensor, width: int) -> Tensor:
-    """(B, N, Q) → the mean over ``width`` frames around each, over real frames only."""
-    m = mask[:, None].to(scores.dtype)
-    kernel = scores.new_ones(1, 1, width)
-    b, n, q = scores.shape
-    flat = (scores * mask[..., None]).transpose(1, 2).reshape(b * q, 1, n)
-    total = F.conv1d(flat, kernel, padding=width // 2).view(b, q, n)
-    count = F.conv1d(m, kernel, padding=width // 2).clamp(min=1)
-    return (total / count).transpose(1, 2)
+def _moving_average(local: Tensor, mask: Tensor, width: int) -> Tensor:
+    """(B, N, D) → the mean over ``width`` frames around each, over real frames only."""
+    m = mask[:, :, None].to(local.dtype)
+    padded = F.pad(torch.cat([local * m, m], dim=2), (0, 0, width // 2, width // 2))
+    n = local.shape[1]
+    total = torch.stack([padded[:, k : k + n] for k in range(width)]).sum(0)
+    return total[..., :-1] / total[..., -1:].clamp(min=1)
 
 
 def spans_above(curve: Tensor, step: float, threshold: float, offset: float = 0.0) -> list[Span]:

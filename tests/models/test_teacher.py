@@ -144,7 +144,7 @@ def test_embedded_teacher(encoder: Path) -> None:
     teacher = embedded(encoder)
     f = teacher.image(teacher.image.prepare(pictures()))
     assert (f.pooled.shape, f.local.shape, f.step) == ((5, 8), (5, 16, 8), (4, 4))
-    assert torch.allclose(f.pooled, F.normalize(f.local.sum(1), dim=-1), atol=1e-6)
+    assert torch.allclose(f.pooled.norm(dim=-1), torch.ones(5))
     t = teacher.text(teacher.text.tokenize(TEXTS))
     assert t.pooled.shape == (3, 8)
     assert t.mask.sum(1).tolist() == [len(text.split()) + 2 for text in TEXTS]
@@ -152,15 +152,29 @@ def test_embedded_teacher(encoder: Path) -> None:
 
 
 @torch.no_grad()
-def test_patches_see_where_things_are(encoder: Path) -> None:
+def test_a_picture_has_what_any_patch_has(encoder: Path) -> None:
+    """The picture's vector reads each visual word where it is strongest, however small the place."""
     tower = embedded(encoder).image
-    x = torch.full((1, 3, 32, 32), 0.5)
+    x = tower.prepare(pictures())
+    active = tower.words(tower.stages(x.values * 2 - 1).flatten(2).transpose(1, 2)).relu()
+    for picture, vector, patches in zip(active, tower(x).pooled, tower(x).local, strict=True):
+        strongest = torch.tensor([max(float(v) for v in word) for word in picture.T])
+        assert torch.allclose(vector, F.normalize(tower.value(strongest), dim=-1), atol=1e-5)
+        assert torch.allclose(patches, tower.value(picture), atol=1e-5)
+
+
+@torch.no_grad()
+def test_patches_see_where_things_are(encoder: Path) -> None:
+    torch.manual_seed(0)
+    tower = EmbeddedTeacher(encoder=str(encoder), dim=8, size=64, width=4).build().eval().image
+    x = torch.full((1, 3, 64, 64), 0.5)
     y = x.clone()
-    y[:, 0, 28:, 28:] = 1.0  # the lower right corner
-    moved = (tower(Padded(x)).local - tower(Padded(y)).local).abs().amax(-1)[0].view(4, 4)
-    # Four convolutions of 3 × 3 at full, half, quarter and eighth size reach 1 + 2 + 4 + 8 pixels: two patches.
-    near = torch.zeros(4, 4, dtype=torch.bool)
-    near[1:, 1:] = True
+    y[:, 0, 60:, 60:] = 1.0  # the lower right corner
+    moved = (tower(Padded(x)).local - tower(Padded(y)).local).abs().amax(-1)[0].view(8, 8)
+    # Convolutions reach 2 pixels (5 × 5), 2 (3 × 3 at half size), 4 (at a quarter) and twice 8 (at an eighth): 24, so
+    # a patch of 8 pixels hears of nothing further than three patches away.
+    near = torch.zeros(8, 8, dtype=torch.bool)
+    near[4:, 4:] = True
     assert torch.equal(moved > 0, near)
 
 
@@ -184,6 +198,21 @@ def test_a_text_s_vector_is_the_head_s_reading_of_its_sentence_vector(encoder: P
     text = embedded(encoder).text
     wanted = text.project(text.encoder.vectors(TEXTS))
     assert torch.allclose(text(text.tokenize(TEXTS)).pooled, wanted, atol=1e-5)
+
+
+@torch.no_grad()
+def test_what_all_sentences_share_is_taken_out_before_the_head(encoder: Path) -> None:
+    text = embedded(encoder).text
+    vectors = text.encoder.vectors(TEXTS)
+    plain = text.project(vectors)
+    assert "mean" in text.state_dict()
+    shared = vectors.mean(0)
+    text.mean.copy_(shared)
+    for found, vector in zip(text.project(vectors), vectors, strict=True):
+        centred = (vector - shared) / (vector - shared).norm()
+        assert torch.allclose(found, F.normalize(text.head(3 * centred), dim=-1), atol=1e-6)
+    apart = 1 - (text.project(vectors) @ text.project(vectors).T).min()
+    assert apart > 1 - (plain @ plain.T).min()
 
 
 @torch.no_grad()

@@ -83,6 +83,24 @@ def test_infonce_by_hand(groups: list[int], symmetric: bool, temperature: float)
     assert only(loss, "infonce_audio_image") == pytest.approx(wanted, abs=1e-4)
 
 
+def test_infonce_with_a_bank_of_more_negatives_by_hand() -> None:
+    """Further pictures of other groups join the denominators of audio → image, and of nothing else."""
+    groups, more = [0, 1, 2, 1], [5, 1, 7, 0, 9]
+    views, s, _ = material(groups)
+    bank = F.normalize(torch.randn(len(more), 6, generator=torch.Generator().manual_seed(9)), dim=-1)
+    further = {"image": (Features.of_pooled(bank), torch.tensor(more))}
+    batch = Batch(views.batch.inputs, views.group, more=further)
+    loss = InfoNCE(InfoNCE.Config(temperature=0.5))(Views(SimpleNamespace(), batch))
+    there = back = 0.0
+    for i, group in enumerate(groups):
+        row = [s[i][j] for j in range(4) if j == i or groups[j] != group]
+        row += [float(views["audio"].pooled[i] @ bank[m]) for m in range(5) if more[m] != group]
+        column = [s[j][i] for j in range(4) if j == i or groups[j] != group]
+        there += math.log(sum(math.exp(v / 0.5) for v in row)) - s[i][i] / 0.5
+        back += math.log(sum(math.exp(v / 0.5) for v in column)) - s[i][i] / 0.5
+    assert only(loss, "infonce_audio_image") == pytest.approx((there + back) / 8, abs=1e-5)
+
+
 @settings(max_examples=40, deadline=None)
 @given(GROUPS, st.sampled_from([0.2, 1.0]))
 def test_margin_by_hand(groups: list[int], margin: float) -> None:

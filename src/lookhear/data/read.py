@@ -124,7 +124,7 @@ def _guess(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], folder
             if theirs not in known or theirs in columns.values():
                 continue
             if ours in ("audio", "image"):
-                values = [row.get(theirs) for row in rows[:50] if row.get(theirs)]
+                values = [v for row in rows[:50] if (v := row.get(theirs))]
                 endings = _AUDIO if ours == "audio" else _IMAGE
                 if not values or not all(isinstance(v, str) and Path(v).suffix.lower() in endings for v in values):
                     continue
@@ -245,7 +245,8 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
             **{k: row.get(k) for k in extra},
         }
         for k, text in enumerate(texts):
-            items.append({**common, "id": key if len(texts) == 1 else f"{key}_{k}", "text": text})
+            row_id = key if len(texts) == 1 else f"{key}_{k}"
+            items.append({**common, "id": row_id, "text": text, **(_text_only(common) if k else {})})
     return Corpus(_table(items, extra, path), root, name=source.name)
 
 
@@ -268,6 +269,12 @@ def _all_strings(value: Any) -> bool:
 def _text(row: Mapping[str, Any], found: Mapping[str, str], ours: str) -> str | None:
     value = row.get(found[ours]) if ours in found else None
     return None if value is None else str(value)
+
+
+def _text_only(common: Mapping[str, Any]) -> dict[str, None]:
+    """What a picture's further captions leave out: pixels, which lie in its first row, where no path tells them apart."""
+    inside = common["image"] is not None and common["image"]["path"] is None
+    return {"image": None, "vector": None} if inside else {}
 
 
 def _table(items: list[dict[str, Any]], extra: Iterable[str], where: Path) -> pa.Table:

@@ -63,7 +63,7 @@ class Corpus:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return self.table.num_rows
+        return int(self.table.num_rows)
 
     def select(self, split: str | Sequence[str] | None) -> Corpus:
         """The items of one or several splits; ``None`` keeps all.

@@ -31,24 +31,14 @@ TRAIN_VOICES: tuple[str, ...] = (
     *("en-gb-x-gbclan+m6", "en-gb-x-gbclan+aunty", "en-gb-x-gbclan+Mario"),
     # Caribbean
     *("en-029+m5", "en-029+f1", "en-029+marcelo"),
-    # odd ones: an old man, a whisper, a creak, a robot
-    *("en-us+grandpa", "en-gb-x-rp+whisperf", "en+croak", "en-us+klatt2"),
 )
-"""32 voices: six accents, with variants of both genders and a few odd ones."""
+"""28 voices: six accents, with variants of both genders."""
 
 TEST_VOICES: tuple[str, ...] = (
-    "en-us-nyc+m7",
-    "en-us-nyc+belinda",
-    "en-us+f5",
-    "en-us+adam",
-    "en+shelby",
-    "en-gb-x-gbcwmd+max",
-    "en-gb-x-gbcwmd+steph2",
-    "en-gb-scotland+grandma",
-    "en-gb-x-rp+m8",
-    "en-029+anika",
+    *("en-us+f5", "en-us+adam", "en-us+belinda", "en+shelby", "en+max"),
+    *("en-gb-x-rp+m8", "en-gb-x-rp+steph2", "en-gb-scotland+m7", "en-029+anika"),
 )
-"""10 voices whose variants, and two of whose accents (New York, West Midlands), no training voice has."""
+"""9 voices of accents that training hears, in variants that no training voice has: new speakers, not new accents."""
 
 NOISES = ("white", "pink", "babble")
 
@@ -72,7 +62,7 @@ def _noise(kind: str) -> NDArray[np.float32]:
         for _ in range(8):
             slow = irfft(rfft(rng.standard_normal(size)) * (frequency < 5), size)
             noise += irfft(rfft(rng.standard_normal(size)) * shape, size) * np.maximum(slow, 0)
-    return (noise / np.sqrt((noise**2).mean())).astype(np.float32)
+    return np.asarray(noise / np.sqrt((noise**2).mean()), dtype=np.float32)
 
 
 def perturb(wave: NDArray[np.float32], rng: np.random.Generator, strength: float = 1.0) -> NDArray[np.float32]:
@@ -106,7 +96,7 @@ def perturb(wave: NDArray[np.float32], rng: np.random.Generator, strength: float
     snr = 30 - 20 * strength * rng.random()
     out += np.float32(np.sqrt(power / 10 ** (snr / 10))) * noise[start : start + size]
     level = 10 ** (-(1 + 11 * min(strength, 1.5) * rng.random()) / 20)
-    return (out * (level / max(float(np.abs(out).max()), 1e-9))).astype(np.float32, copy=False)
+    return np.asarray(out * (level / max(float(np.abs(out).max()), 1e-9)), dtype=np.float32)
 
 
 def _room(rng: np.random.Generator, strength: float) -> NDArray[np.float32]:
@@ -132,12 +122,12 @@ def _tilt_points(exponent: float, length: int) -> tuple[NDArray[np.float64], NDA
 def speak_varied(
     text: str, voice: str, rng: np.random.Generator, strength: float = 1.0
 ) -> tuple[NDArray[np.float32], list[Word]]:
-    """``text`` in a voice at a random rate (135–215 words a minute), pitch and liveliness, in a random room.
+    """``text`` in a voice at a random rate (150–230 words a minute), pitch and liveliness, in a random room.
 
     Returns:
         (S,) float32 at 16 kHz and the words with their times in seconds.
     """
-    rate, pitch, pitch_range = int(rng.integers(135, 216)), int(rng.integers(30, 71)), int(rng.integers(25, 86))
+    rate, pitch, pitch_range = int(rng.integers(150, 231)), int(rng.integers(30, 71)), int(rng.integers(25, 86))
     wave, words = Synthesiser().say(text, voice, rate, pitch, pitch_range, rng=rng)
     return perturb(wave, rng, strength), words
 
@@ -177,7 +167,7 @@ def voice_captions(
             raise UserError(f"caption {key!r} has no word in it", "Drop it, or give it a text.")
     chunks = [items[i : i + 16] for i in range(0, len(items), 16)]
     work = partial(_voice_chunk, voices=tuple(voices), seed=seed, strength=strength)
-    with tqdm(total=len(items), desc="speaking", unit="captions", disable=not progress) as bar:
+    with tqdm(total=len(items), desc="speaking", unit="captions", disable=None if progress else True) as bar:
         for results in in_processes(work, chunks, workers):
             yield from results
             bar.update(len(results))

@@ -70,10 +70,11 @@ class Model(nn.Module):
         self, waves: Sequence[NDArray[np.float32]], batch_size: int = 32, progress: bool = False
     ) -> Features:
         """Features of (S,) float32 16 kHz recordings, in the order given."""
-        if self.audio is None:
+        tower = self.audio
+        if tower is None:
             raise UserError("this model has no speech tower", "Train one first.")
         order = sorted(range(len(waves)), key=lambda i: len(waves[i]))
-        return self._in_batches(order, lambda ids: self.audio(pad_audio([waves[i] for i in ids])), batch_size, progress)
+        return self._in_batches(order, lambda ids: tower(pad_audio([waves[i] for i in ids])), batch_size, progress)
 
     def embed_images(self, images: Sequence[Image.Image], batch_size: int = 64, progress: bool = False) -> Features:
         """Features of pictures."""
@@ -140,7 +141,7 @@ class Model(nn.Module):
         self.eval()
         parts, rows = [], []
         with torch.inference_mode():
-            for i in tqdm(range(0, len(order), size), disable=not progress, unit="batch", leave=False):
+            for i in tqdm(range(0, len(order), size), disable=None if progress else True, unit="batch", leave=False):
                 parts.append(run(order[i : i + size]))
                 rows += order[i : i + size]
         self.train(was_training)

@@ -28,19 +28,21 @@ class MaskedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, C, T), (B, T) bool → (B, C, T)."""
-        mean, var = self._moments(x.float(), mask) if self.training else (self.mean, self.var)
+        mean, var = self._moments(x, mask) if self.training else (self.mean, self.var)
         scale = self.weight * torch.rsqrt(var + self.eps)
         shift = self.bias - mean * scale
-        return x * scale[:, None].to(x.dtype) + shift[:, None].to(x.dtype)
+        return torch.addcmul(shift[:, None].to(x.dtype), x, scale[:, None].to(x.dtype))
 
     def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         m = mask[:, None].to(x.dtype)
         real = x * m
-        sums = torch.cat([real.sum((0, 2)), (real * x).sum((0, 2)), m.sum().reshape(1)])
+        # Summed in single precision whatever the activations are kept in.
+        total, squares = (v.sum((0, 2), dtype=torch.float32) for v in (real, real * real))
+        sums = torch.cat([total, squares, mask.sum().reshape(1).float()])
         if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
             from torch.distributed.nn.functional import all_reduce
 
-            sums = all_reduce(sums)
+            sums = all_reduce(sums)  # type: ignore[no-untyped-call]
         c = x.shape[1]
         count = sums[-1].clamp(min=1)
         mean = sums[:c] / count

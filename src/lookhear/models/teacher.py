@@ -52,6 +52,7 @@ class _Trained(Section):
     Attributes:
         encoder: the frozen sentence encoder, by package name, folder or hub name.
         word_weight: of the single-word prompts beside the captions; ``words`` of the most frequent ones are asked.
+        always: words that are asked however common they are ("one" is a function word, but not among digits).
         captions_each: captions of a picture that are encoded; all of them say which words are true of it.
         prompts: templates of the single words.
     """
@@ -64,6 +65,7 @@ class _Trained(Section):
     weight_decay: float = Field(0.05, ge=0)
     word_weight: float = Field(5.0, ge=0)
     words: int = Field(200, ge=0)
+    always: tuple[str, ...] = ()
     captions_each: int = Field(1, ge=1)
     prompts: tuple[str, ...] = ("{word}", "a picture of a {word}", "an image with a {word}", "{word} in a photo")
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lookhear.core import Batch, Features, Losses
+from lookhear.core import Batch, Features, Losses, Padded
 from lookhear.errors import UserError
 
 __all__ = ["Learner", "Objective", "Views"]
@@ -26,11 +26,21 @@ class Views:
 
     def __getitem__(self, name: str) -> Features:
         if name not in self._seen:
-            given = self.batch.inputs[name]
-            if not isinstance(given, Features):
-                given = getattr(self.model, name.split("@")[0])(given)
-            self._seen[name] = given
+            self._seen[name] = self._features(name, self.batch.inputs[name])
         return self._seen[name]
+
+    def more(self, name: str) -> tuple[Features, Tensor] | None:
+        """Further items of a modality and their groups, to serve as negatives; None where the batch has none."""
+        if name not in self.batch.more:
+            return None
+        given, group = self.batch.more[name]
+        return self._features(name, given), group
+
+    def _features(self, name: str, given: Padded | Features) -> Features:
+        if isinstance(given, Features):
+            return given
+        features: Features = getattr(self.model, name.split("@")[0])(given)
+        return features
 
     @property
     def group(self) -> Tensor:

@@ -42,7 +42,8 @@ class InfoNCE(_Pairwise):
     """Symmetric InfoNCE with a learned temperature (Radford et al., 2021, CLIP, fig. 3).
 
     L = ½ [CE(s a bᵀ) + CE(s b aᵀ)], s = exp(logit scale), over all pairs of the gathered batch; pairs of the same
-    group off the diagonal are left out of the denominators.
+    group off the diagonal are left out of the denominators. Where the batch brings more items of b (a bank of frozen
+    vectors), the a → b side counts them as negatives too.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"audio", "image"})
@@ -69,12 +70,24 @@ class InfoNCE(_Pairwise):
 
     def forward(self, views: Views) -> Losses:
         scores, ignore = self.scores(views)
-        logits = (scores * self.logit_scale.exp().clamp(max=self.max_scale)).masked_fill(ignore, float("-inf"))
+        scale = self.logit_scale.exp().clamp(max=self.max_scale)
+        logits = (scores * scale).masked_fill(ignore, float("-inf"))
         right = torch.arange(len(logits), device=logits.device)
-        loss = F.cross_entropy(logits, right)
+        loss = F.cross_entropy(self._with_more(logits, scale, views), right)
         if self.symmetric:
             loss = (loss + F.cross_entropy(logits.T, right)) / 2
         return {f"infonce_{self.a}_{self.b}": self.weight * loss}
+
+    def _with_more(self, logits: Tensor, scale: Tensor, views: Views) -> Tensor:
+        """(B, B) logits → (B, B + M): each a also against more items of b than the batch holds."""
+        more = views.more(self.b)
+        if more is None:
+            return logits
+        features, group = more
+        a = gather(views[self.a].pooled).float()
+        same = gather(views.group)[:, None] == group[None]
+        further = (a @ features.pooled.float().T * scale).masked_fill(same, float("-inf"))
+        return torch.cat([logits, further], dim=1)
 
 
 class Margin(_Pairwise):

@@ -144,7 +144,7 @@ class Encoded:
         from tqdm import tqdm
 
         parts = []
-        with torch.inference_mode(), tqdm(total=len(rows), desc=what, disable=not self.progress) as bar:
+        with torch.inference_mode(), tqdm(total=len(rows), desc=what, disable=None if self.progress else True) as bar:
             for start in range(0, len(rows), CHUNK):
                 chunk = rows[start : start + CHUNK]
                 parts.append(encode(chunk).to("cpu"))

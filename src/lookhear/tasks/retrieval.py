@@ -210,4 +210,5 @@ def _similarities(encoded: Encoded, a: str, b: str) -> Floats:
 
 def _join(parts: list[Placement]) -> Placement:
     columns = ("better", "tied_right", "tied_wrong", "right")
-    return Placement(*(np.concatenate([getattr(p, c) for p in parts]) for c in columns), parts[0].gallery)
+    joined = {c: np.concatenate([getattr(p, c) for p in parts]) for c in columns}
+    return Placement(**joined, gallery=parts[0].gallery)

@@ -22,6 +22,9 @@ from lookhear.models.speech import SpeechTower
 
 __all__ = ["PictureBatches", "SpeechBatches", "log_mels"]
 
+BANK, TEXT_BANK = 8192, 512
+"""How many more pictures (frozen vectors) and texts (sentence vectors, through the head) serve as negatives."""
+
 
 def log_mels(tower: SpeechTower, corpus: Corpus, progress: bool = False) -> list[Tensor]:
     """(M, T) half-precision log-mel of every recording of the corpus, decoded in parallel and kept in memory.
@@ -34,7 +37,10 @@ def log_mels(tower: SpeechTower, corpus: Corpus, progress: bool = False) -> list
     def wave(row: int) -> NDArray[np.float32]:
         return load_audio(corpus.media("audio", row), name=f"recording {ids[row]}")
 
-    with ThreadPoolExecutor(2) as pool, tqdm(total=len(rows), desc="features", unit="utt", disable=not progress) as bar:
+    with (
+        ThreadPoolExecutor(2) as pool,
+        tqdm(total=len(rows), desc="features", unit="utt", disable=None if progress else True) as bar,
+    ):
         for i in range(0, len(rows), 64):
             waves = list(pool.map(wave, rows[i : i + 64]))
             mel = tower.extract(pad_audio(waves))
@@ -51,10 +57,8 @@ def _epoch_order(lengths: NDArray[np.int64], size: int, seed: int, epoch: int) -
     order = order[: len(order) // size * size]
     run = 16 * size
     parts = [order[i : i + run] for i in range(0, len(order), run)]
-    batches = [
-        b for p in parts for b in np.split(p[np.argsort(lengths[p], kind="stable")], range(size, len(p), size))
-    ]
-    rng.shuffle(batches)  # type: ignore[arg-type]
+    batches = [b for p in parts for b in np.split(p[np.argsort(lengths[p], kind="stable")], range(size, len(p), size))]
+    rng.shuffle(batches)
     return batches
 
 
@@ -94,6 +98,7 @@ class SpeechBatches:
             raise UserError(f"{len(mels)} training recordings, fewer than a batch of {batch_size}", "Lower batch_size.")
         self.mels, self.groups, self.ids = mels, groups, list(ids)
         self.pictures, self.by_group = pictures, {g: np.array(v) for g, v in by_group.items()}
+        self._all = (Features.of_pooled(pictures), torch.from_numpy(picture_groups))
         self.batch_size, self.seed, self.augment = batch_size, seed, augment
         self.lengths = np.array([m.shape[1] for m in mels])
         self.steps_per_epoch = len(mels) // batch_size
@@ -115,7 +120,15 @@ class SpeechBatches:
             {"audio": mel, "image": Features.of_pooled(self.pictures[torch.from_numpy(chosen)])},
             torch.from_numpy(self.groups[rows]),
             [self.ids[r] for r in rows],
+            {"image": self._bank(rng)},
         )
+
+    def _bank(self, rng: np.random.Generator) -> tuple[Features, Tensor]:
+        """All pictures, or a random ``BANK`` of them, as negatives: the teacher is frozen, so they cost nothing."""
+        if len(self.pictures) <= BANK:
+            return self._all
+        rows = torch.from_numpy(rng.choice(len(self.pictures), BANK, replace=False))
+        return Features.of_pooled(self.pictures[rows]), self._all[1][rows]
 
 
 class PictureBatches:
@@ -146,6 +159,7 @@ class PictureBatches:
         if len(rows) < batch_size:
             raise UserError(f"{len(rows)} pictures with texts, fewer than a batch of {batch_size}", "Lower batch_size.")
         self.pictures, self.groups, self.rows = pictures, groups, rows
+        self.text_groups = text_groups
         self.texts, self.by_group = texts, {g: np.array(v) for g, v in by_group.items()}
         self.batch_size, self.seed, self.flip, self.shift, self.noise = batch_size, seed, flip, shift, noise
         self.steps_per_epoch = len(rows) // batch_size
@@ -155,12 +169,14 @@ class PictureBatches:
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng((self.seed, 1, epoch, index))
         texts = np.array([rng.choice(self.by_group[int(self.groups[r])]) for r in rows])[rank::world]
+        more = rng.choice(len(self.texts), min(len(self.texts), TEXT_BANK), replace=False)
         rows = rows[rank::world]
         values = self.pictures[torch.from_numpy(rows)]
         values = self._move(values.float() / 255, rng) if values.ndim == 4 else self._jitter(values, rng)
         return Batch(
             {"image": Padded(values), "text": Padded(self.texts[torch.from_numpy(texts)])},
             torch.from_numpy(self.groups[rows]),
+            more={"text": (Padded(self.texts[torch.from_numpy(more)]), torch.from_numpy(self.text_groups[more]))},
         )
 
     def _move(self, images: Tensor, rng: np.random.Generator) -> Tensor:
@@ -175,6 +191,6 @@ class PictureBatches:
     def _jitter(self, vectors: Tensor, rng: np.random.Generator) -> Tensor:
         if not self.noise:
             return vectors
-        unit = torch.nn.functional.normalize(vectors, dim=-1)
-        noise = torch.from_numpy(rng.standard_normal(unit.shape).astype(np.float32)) / unit.shape[1] ** 0.5
-        return unit + self.noise * noise
+        unit: Tensor = torch.nn.functional.normalize(vectors, dim=-1)
+        noise: Tensor = torch.from_numpy(rng.standard_normal(unit.shape).astype(np.float32)) / unit.shape[1] ** 0.5
+        return unit + noise * self.noise

@@ -49,7 +49,7 @@ class Progress:
 def bf16_pays() -> bool:
     """Whether this machine multiplies bf16 matrices in hardware."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     capability: Callable[[], bool] | None = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return capability is not None and bool(capability())
 
@@ -214,7 +214,9 @@ def _open_log(path: Path, state: Progress) -> Any:
 def _bar(name: str, total: int, done: int, items: int, show: bool) -> Any:
     from tqdm import tqdm
 
-    return tqdm(total=total * items, initial=done * items, desc=name, unit="utt", disable=not show, smoothing=0.1)
+    return tqdm(
+        total=total * items, initial=done * items, desc=name, unit="utt", disable=None if show else True, smoothing=0.1
+    )
 
 
 @dataclass

@@ -15,8 +15,8 @@ from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.images import PictureTower, VectorTower
 from lookhear.models.model import Model
-from lookhear.models.texts import TextTower
 from lookhear.models.teacher import EmbeddedTeacher, Teacher, VectorTeacher, sentence_vectors
+from lookhear.models.texts import TextTower
 from lookhear.objectives.base import Learner, Objective
 from lookhear.objectives.contrastive import InfoNCE
 from lookhear.objectives.words import WordPrompts
@@ -47,7 +47,7 @@ def frequent_words(texts: list[str], most: int) -> list[str]:
 def _word_prompts(
     teacher: Teacher, config: EmbeddedTeacher | VectorTeacher, texts: list[str], groups: np.ndarray, n_groups: int
 ) -> WordPrompts:
-    words = frequent_words(texts, config.words)
+    words = list(dict.fromkeys([*config.always, *frequent_words(texts, config.words)]))
     place = {w: i for i, w in enumerate(words)}
     said = torch.zeros(n_groups, len(words), dtype=torch.bool)
     for text, group in zip(texts, groups.tolist()):

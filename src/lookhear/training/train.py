@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -137,9 +136,7 @@ def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
     return hashlib.sha256((text + corpus.fingerprint()).encode()).hexdigest()[:16]
 
 
-def _teacher(
-    recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say
-) -> tuple[Teacher, float]:
+def _teacher(recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say) -> tuple[Teacher, float]:
     began = time.monotonic()
     if recipe.teacher_run:
         teacher: Teacher = Model.load(recipe.teacher_run).teacher
@@ -158,9 +155,7 @@ def _teacher(
     return teacher.eval().requires_grad_(False), time.monotonic() - began
 
 
-def _speech(
-    model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say
-) -> Progress:
+def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say) -> Progress:
     split = np.array(corpus.column("split"), dtype=object)
     rows = corpus.recordings[np.isin(split[corpus.recordings], recipe.data.train)]
     if not len(rows):

@@ -40,6 +40,8 @@ EXTRA = (
 VERSION = 1
 """Goes up when the same settings give other scenes, words or sounds, so that an older folder is not taken for it."""
 CHUNK = 24
+STRENGTH = 0.5
+"""Of rooms and noise: speech-to-noise ratios of 20–30 dB, and rooms that decay in up to 0.3 s."""
 
 
 def prepare_picturebook(
@@ -123,7 +125,7 @@ def _rows(told: list[Told], size: int, workers: int, progress: bool, meta: dict[
     chunks = [told[i : i + CHUNK] for i in range(0, len(told), CHUNK)]
     # Pictures and recordings, not scenes: written scenes take a sixth of the time of spoken ones.
     pieces = [sum(1 + sum(s.voice is not None for s in t.said) for t in chunk) for chunk in chunks]
-    with tqdm(total=sum(pieces), desc="picture book", unit="pieces", disable=not progress) as bar:
+    with tqdm(total=sum(pieces), desc="picture book", unit="pieces", disable=None if progress else True) as bar:
         for piece, rows in zip(pieces, in_processes(partial(_make, size=size), chunks, workers)):
             for row in rows:
                 count = counts.setdefault(row["split"], Counter())
@@ -162,7 +164,7 @@ def _caption(said: Said, rng: np.random.Generator) -> dict[str, Any]:
     row: dict[str, Any] = {"text": said.text, "language": "en", "things": list(said.things)}
     if said.voice is None:
         return row
-    wave, words = speak_varied(said.text, said.voice, rng)
+    wave, words = speak_varied(said.text, said.voice, rng, STRENGTH)
     return {
         **row,
         "audio": {"path": None, "bytes": _flac(wave)},

@@ -73,7 +73,7 @@ class Pen:
     def ellipse(self, x: float, y: float, rx: float, ry: float, fill: Colour, angle: float = 0) -> None:
         """Centre, radii; ``angle`` in degrees, clockwise."""
         if not angle:
-            self._draw.ellipse(self._px([(x - rx, y - ry), (x + rx, y + ry)]), fill=fill)  # type: ignore[arg-type]
+            self._draw.ellipse(self._px([(x - rx, y - ry), (x + rx, y + ry)]), fill=fill)
             return
         a = math.radians(angle)
         ring = [2 * math.pi * k / 48 for k in range(48)]

@@ -1,0 +1,28 @@
+"""Find where words are said in recordings, without an index; hours-long files are streamed.
+
+python examples/spot_words.py RUN tape.wav -w dog boat "palm tree"
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import lookhear
+from lookhear.search.spot import spot
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Spot words.")
+    parser.add_argument("run", type=Path, help="a run folder of `lookhear train`, or demo-out/run")
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("-w", "--words", nargs="+", required=True)
+    args = parser.parse_args()
+
+    model = lookhear.load(args.run)
+    for hit in spot(model, args.files, args.words):
+        print(f"{hit.score:8.3f}  {hit.start:8.2f}–{hit.end:.2f} s  {hit.query:<12} {hit.file}")
+
+
+if __name__ == "__main__":
+    main()
