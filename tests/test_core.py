@@ -92,11 +92,22 @@ def test_gather_alone_is_the_identity() -> None:
 
 def test_batch_moves_with_all_it_holds() -> None:
     mask = torch.ones(2, 4, dtype=torch.bool)
-    batch = Batch(
-        {"audio": Padded(torch.zeros(2, 4), mask), "image": features([1, 1])}, torch.tensor([0, 1]), ["a", "b"]
-    )
+    more = {"image": (features([1, 1, 1]), torch.tensor([4, 5, 6])), "text": (Padded(mask), torch.tensor([7, 8]))}
+    inputs = {"audio": Padded(torch.zeros(2, 4), mask), "image": features([1, 1])}
+    batch = Batch(inputs, torch.tensor([0, 1]), ["a", "b"], more)
     moved = batch.to("meta")
     assert (len(batch), moved.ids) == (2, ["a", "b"])
     assert moved.inputs["audio"].mask.is_meta  # type: ignore[union-attr]
     assert moved.inputs["image"].pooled.is_meta  # type: ignore[union-attr]
     assert moved.group.is_meta
+    assert list(moved.more) == ["image", "text"]
+    assert moved.more["image"][0].pooled.is_meta  # type: ignore[union-attr]
+    assert moved.more["text"][0].values.is_meta  # type: ignore[union-attr]
+    assert all(group.is_meta for _, group in moved.more.values())
+    same = batch.to("cpu").more["image"]
+    assert same[1].tolist() == [4, 5, 6]
+    assert torch.equal(same[0].pooled, more["image"][0].pooled)  # type: ignore[union-attr]
+
+
+def test_a_batch_brings_nothing_more_unless_told() -> None:
+    assert Batch({}, torch.tensor([0])).more == {}

@@ -12,9 +12,10 @@ import pytest
 import soundfile
 from PIL import Image
 
+from lookhear.data.picturebook import build
 from lookhear.data.picturebook.build import prepare_picturebook
 from lookhear.data.picturebook.grammar import PLACE_PHRASES, TEMPLATES, caption
-from lookhear.data.picturebook.plan import Told, plan
+from lookhear.data.picturebook.plan import DEFAULT_SCENES, Told, plan
 from lookhear.data.picturebook.scene import ALL, PLACES, Placed, Scene
 from lookhear.data.picturebook.words import (
     COLOUR_WORDS,
@@ -98,8 +99,11 @@ def test_plan_depends_on_the_seed_alone() -> None:
 def test_shares_of_the_plan() -> None:
     told = plan({"train": 1500}, 0)
     counts = np.bincount([len(t.scene.things) for t in told], minlength=5)[1:] / len(told)
-    assert counts == pytest.approx([0.12, 0.38, 0.32, 0.18], abs=0.04)
-    assert {len(t.said) for t in told} == {2, 3, 4, 5}
+    assert counts == pytest.approx([0.2, 0.45, 0.25, 0.1], abs=0.04)
+    captions = np.bincount([len(t.said) for t in told], minlength=6)[2:] / len(told)
+    assert captions == pytest.approx([0.7, 0.2, 0.07, 0.03], abs=0.04)
+    assert captions.sum() == pytest.approx(1)
+    assert all(captions)
     said = [(t, s) for t in told for s in t.said]
     with_place = np.mean([t.scene.place in s.text.split() for t, s in said])
     assert with_place == pytest.approx(0.9, abs=0.02)
@@ -107,6 +111,33 @@ def test_shares_of_the_plan() -> None:
     assert all(len(s.things) == len(t.scene.things) for t, s in few)
     many = [len(s.things) == len(t.scene.things) for t, s in said if len(t.scene.things) > 2]
     assert np.mean(many) == pytest.approx(0.85, abs=0.03)
+
+
+def test_the_teacher_s_pages_are_simpler_and_told_five_times() -> None:
+    told = plan({"teacher": 1500, "test": 50}, 0)
+    teacher = [t for t in told if t.split == "teacher"]
+    counts = np.bincount([len(t.scene.things) for t in teacher], minlength=5)[1:] / len(teacher)
+    assert counts == pytest.approx([0.4, 0.3, 0.2, 0.1], abs=0.04)
+    assert {len(t.said) for t in teacher} == {5}
+    assert {s.voice for t in teacher for s in t.said} == {None}
+    assert {len(t.said) for t in told if t.split == "test"} == {2}
+
+
+def test_scenes_by_default() -> None:
+    assert DEFAULT_SCENES == {"teacher": 8000, "train": 3400, "val": 150, "test": 500, "open": 200}
+
+
+def test_recordings_are_half_as_perturbed_as_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def speak(text: str, voice: str, rng: np.random.Generator, strength: float) -> tuple[np.ndarray, list[object]]:
+        asked.append((voice, strength))
+        return np.zeros(1600, np.float32), []
+
+    monkeypatch.setattr(build, "speak_varied", speak)
+    told = plan({"test": 3}, 0)
+    build._make(told, 32)
+    assert asked == [(s.voice, 0.5) for t in told for s in t.said]
 
 
 def test_grammar_articles_names_and_order() -> None:

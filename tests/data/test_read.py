@@ -177,6 +177,27 @@ def test_damaged_archives(folder: Path, data: bytes) -> None:
         open_corpus(folder, {"image": "x"})
 
 
+def test_a_picture_inside_an_archive_is_kept_once_whatever_the_captions(folder: Path) -> None:
+    npz(folder, pictures=pixels(2), label=[3, 4])
+    captions = Captions(column="label", words={"3": "three"}, templates=("{word}", "the digit {word}", "a {word}"))
+    source = Source(name="set", columns={"image": "pictures", "group": "label"}, captions=captions)
+    corpus = read_source(source, folder.parent)
+    assert corpus.column("text") == ["three", "the digit three", "a three", "4", "the digit 4", "a 4"]
+    assert corpus.column("id") == ["0_0", "0_1", "0_2", "1_0", "1_1", "1_2"]
+    assert [v is not None for v in corpus.column("image")] == [True, False, False] * 2
+    assert corpus.pictures.tolist() == [0, 3]
+    assert corpus.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    for row, picture in zip(corpus.pictures, pixels(2)):
+        assert np.array_equal(np.asarray(load_image(corpus.media("image", row)))[..., 0], picture)
+
+
+def test_a_picture_in_a_file_is_named_in_every_row(folder: Path) -> None:
+    jsonl(folder, [{"image": "p/1.png", "captions": ["one", "two"]}])
+    corpus = open_corpus(folder)
+    assert [v["path"] for v in corpus.column("image")] == ["set/p/1.png"] * 2
+    assert corpus.pictures.tolist() == [0]
+
+
 # Vectors -------------------------------------------------------------------------------------------------------------
 
 

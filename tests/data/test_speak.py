@@ -9,7 +9,7 @@ import pytest
 
 from lookhear.data import speak
 from lookhear.data.speak import RATE, Mark, Synthesiser, align
-from lookhear.data.voices import TEST_VOICES, TRAIN_VOICES, clean, perturb, voice_captions
+from lookhear.data.voices import TEST_VOICES, TRAIN_VOICES, clean, perturb, speak_varied, voice_captions
 from lookhear.errors import UserError
 
 pytest.importorskip("espeakng_loader", reason="needs the 'speech' extra")
@@ -118,11 +118,30 @@ def test_mistakes_are_named(voice: Synthesiser, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_voice_lists() -> None:
-    assert len(TRAIN_VOICES) >= 24
-    assert len(TEST_VOICES) >= 8
+    assert len(TRAIN_VOICES) == 28
+    assert len(TEST_VOICES) == 9
     assert len(set(TRAIN_VOICES) | set(TEST_VOICES)) == len(TRAIN_VOICES) + len(TEST_VOICES)
     train, test = ({v.split("+")[1] for v in voices if "+" in v} for voices in (TRAIN_VOICES, TEST_VOICES))
     assert not train & test, "no test voice has a variant of a training voice"
+    heard, tested = ({v.split("+")[0] for v in voices} for voices in (TRAIN_VOICES, TEST_VOICES))
+    assert tested <= heard, "test voices are new speakers of accents that training hears"
+
+
+def test_rates_are_drawn_from_150_to_230_words_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+
+    def say(
+        self: Synthesiser, text: str, voice: str, rate: int, *_: int, rng: np.random.Generator
+    ) -> tuple[object, ...]:
+        rates.append(rate)
+        return np.zeros(1600, np.float32), []
+
+    monkeypatch.setattr(Synthesiser, "say", say)
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        speak_varied("red boat", "en", rng, 0.0)
+    assert (min(rates), max(rates)) == (150, 230)
+    assert np.mean(rates) == pytest.approx(190, abs=2)
 
 
 def test_perturb_keeps_time_length_and_range() -> None:

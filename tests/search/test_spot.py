@@ -17,20 +17,21 @@ STEP = 640  # samples a frame
 
 
 class Loudness:
-    """Hears how loud each 40 ms are; "loud" asks for that, "quiet" for the opposite."""
+    """Hears how loud each 40 ms are, as the cosine with "loud"; "quiet" asks for the opposite, "other" for neither."""
 
-    step, dim = 0.04, 2
+    step, dim = 0.04, 3
     compatibility = Compatibility(smooth=0.0)
 
     def embed_texts(self, texts):
-        vectors = {"loud": [1.0, 0.0], "quiet": [-1.0, 0.0], "other": [0.0, 1.0]}
+        vectors = {"loud": [1.0, 0.0, 0.0], "quiet": [-1.0, 0.0, 0.0], "other": [0.0, 1.0, 0.0]}
         return Features.of_pooled(torch.tensor([vectors[t.removeprefix("a ")] for t in texts]))
 
     def embed_audio(self, waves):
         lengths = [-(-len(w) // STEP) for w in waves]
-        local = torch.zeros(len(waves), max(lengths), 2)
+        local = torch.zeros(len(waves), max(lengths), 3)
         for row, wave, n in zip(local, waves, lengths):
             row[:n, 0] = torch.from_numpy(np.abs(np.pad(wave, (0, n * STEP - len(wave)))).reshape(n, STEP).mean(1))
+            row[:n, 2] = (1 - row[:n, 0] ** 2).sqrt()
         mask = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
         return Features(local[:, 0], local, mask, self.step)
 

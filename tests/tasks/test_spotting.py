@@ -15,6 +15,7 @@ from lookhear.core import Features
 from lookhear.tasks.base import Encoded
 from lookhear.tasks.keywords import labels_of, tokens, truth_table
 from lookhear.tasks.spotting import Spotting
+from lookhear.tasks.tables import tables
 
 E = torch.eye(6)
 
@@ -151,19 +152,59 @@ def test_recordings_of_unknown_truth_are_left_out(corpus_of, fake):
     assert result["recordings"] == 2
     assert result["mAP"]["value"] == 1
     assert result["teacher_mAP"] is None
+    assert result["teacher_peak_mAP"] is None
 
 
 def test_peak_and_both(corpus_of, fake):
-    # The first recording says the word once and loudly; the second faintly all along.
+    # The first recording says the word once, among much else; the second something like it all along.
     local = torch.zeros(2, 4, 6)
     local[0, 1] = E[0]
     local[0, 0] = local[0, 2] = local[0, 3] = E[1] * 2
-    local[1] = 0.3 * E[0]
+    local[1] = E[0] + 0.5 * E[2]
     audio = Features(F.normalize(local.sum(1), dim=-1), local, torch.ones(2, 4, dtype=torch.bool), 0.1)
     rows = [{"audio": True, "text": "dog"}, {"audio": True, "text": "cat"}]
     encoded = Encoded(fake({"dog": E[0]}), corpus_of(rows), audio=audio)
     ap = {s: Spotting(words=["dog"], score=s).run(encoded)["mAP"]["value"] for s in ("pooled", "peak", "both")}
     assert ap == {"pooled": 0.5, "peak": 1.0, "both": 0.5}  # both: +1 − 1 against −1 + 1, a tie
+
+
+def test_the_teacher_s_best_patch(corpus_of, fake):
+    """A picture's pooled vector may drown a small thing that one of its patches shows."""
+    rows = [
+        {"group": "a", "audio": True, "text": "dog"},
+        {"group": "b", "audio": True, "text": "cat"},
+        {"group": "c", "audio": True, "text": "a cat"},
+        *({"group": g, "image": f"{g}.png"} for g in "abc"),
+    ]
+    local = torch.zeros(3, 3, 6)
+    local[0] = torch.stack([E[2], 0.1 * E[0], E[2]])  # one patch is all dog, and the pooled vector nearly none
+    local[1] = torch.stack([E[0] + E[1], E[1], E[1]])
+    local[2] = torch.stack([E[0] + 2 * E[1], E[1], E[3]])
+    mask = torch.ones(3, 3, dtype=torch.bool)
+    image = Features(F.normalize(local.sum(1), dim=-1), local, mask, (1, 3))
+    model = fake({"dog": E[0], "cat": E[1]}, smooth=0.2)
+    encoded = Encoded(model, corpus_of(rows), audio=Features.of_pooled(E[[0, 1, 1]]), image=image)
+    result = Spotting(words=["dog", "cat"]).run(encoded)
+    # dog: a is the last of three by the pooled vector and the first by its best patch; cat: b and c first both ways.
+    assert image.pooled[:, 0].argsort().tolist()[0] == 0
+    assert result["teacher_mAP"]["value"] == pytest.approx((1 / 3 + 1) / 2)
+    assert result["teacher_peak_mAP"]["value"] == pytest.approx(1.0)
+    assert result["teacher_peak_mAP"]["size"] == 3
+    rows_of = {w: (r["teacher_AP"], r["teacher_peak_AP"]) for w, r in result["per_word"].items()}
+    assert rows_of == {"dog": (pytest.approx(1 / 3), 1.0), "cat": (1.0, 1.0)}
+    first = tables({"spotting": result}).splitlines()[2].split("  ")
+    assert "by its best patch" in tables({"spotting": result}).splitlines()[1]
+    assert any(cell.strip().startswith("66.7") for cell in first)
+    assert any(cell.strip().startswith("100.0") for cell in first)
+
+
+def test_pictures_without_patches_have_no_best_patch(spoken):
+    encoded, _held = spoken
+    result = Spotting(words=["dog", "cat"]).run(encoded)
+    assert result["teacher_mAP"] is not None
+    assert result["teacher_peak_mAP"] is None
+    assert "teacher_peak_AP" not in result["per_word"]["dog"]
+    assert "–" in tables({"spotting": result}).splitlines()[2]
 
 
 def test_missing_says_why(corpus_of):

@@ -17,6 +17,7 @@ from lookhear.data.augment import Augment
 from lookhear.data.schema import SCHEMA, Corpus
 from lookhear.errors import UserError
 from lookhear.models.speech import LocalTower
+from lookhear.training import batches as module
 from lookhear.training.batches import PictureBatches, SpeechBatches, log_mels
 
 N = 40
@@ -121,6 +122,30 @@ def test_the_ranks_shares_are_the_batch(world: int) -> None:
             assert torch.equal(share.group, whole.group[rank::world])
 
 
+def test_every_picture_serves_as_a_negative() -> None:
+    source = speech()
+    for index in (0, 3):
+        bank, groups = source.batch(1, index).more["image"]
+        assert torch.equal(bank.pooled, torch.eye(21))  # type: ignore[union-attr]
+        assert groups.tolist() == PICTURE_GROUPS.tolist()
+
+
+def test_a_large_corpus_lends_a_random_part_of_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.BANK == 8192
+    monkeypatch.setattr(module, "BANK", 8)
+    seen = set()
+    for index in range(speech().steps_per_epoch):
+        bank, groups = speech().batch(0, index).more["image"]
+        rows = bank.pooled.argmax(1).tolist()  # type: ignore[union-attr]
+        assert len(set(rows)) == len(rows) == 8
+        assert groups.tolist() == [int(PICTURE_GROUPS[r]) for r in rows]
+        for rank in (0, 1):  # every rank has the same bank
+            share, _ = speech().batch(0, index, rank, 2).more["image"]
+            assert torch.equal(share.pooled, bank.pooled)  # type: ignore[union-attr]
+        seen.update(rows)
+    assert len(seen) > 8
+
+
 def test_recordings_without_a_picture_are_named() -> None:
     mels = [torch.zeros(5, 9)] * 3
     with pytest.raises(UserError, match=r"1 recordings have no picture \(b is the first\)"):
@@ -181,6 +206,22 @@ def test_pictures_meet_texts_of_their_group() -> None:
             assert [s.inputs["text"].values[:, 0].int().tolist() for s in shares] == [text[0::2], text[1::2]]  # type: ignore[union-attr]
         assert len(set(seen)) == 15
     assert len(said) == 60
+
+
+@pytest.mark.parametrize("size", [512, 7])
+def test_further_texts_serve_as_negatives(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    assert module.TEXT_BANK == 512
+    monkeypatch.setattr(module, "TEXT_BANK", size)
+    seen = set()
+    for index in range(3):
+        bank, groups = pictures().batch(0, index).more["text"]
+        texts = bank.values[:, 0].int().tolist()  # type: ignore[union-attr]
+        assert len(set(texts)) == len(texts) == min(size, 60)
+        assert groups.tolist() == [t % 6 for t in texts]
+        share, _ = pictures().batch(0, index, 1, 2).more["text"]
+        assert torch.equal(share.values, bank.values)  # type: ignore[union-attr]
+        seen.update(texts)
+    assert len(seen) > size or size > 60
 
 
 def test_moved_pictures_are_the_same_pictures_moved() -> None:

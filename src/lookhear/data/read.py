@@ -272,7 +272,7 @@ def _text(row: Mapping[str, Any], found: Mapping[str, str], ours: str) -> str | 
 
 
 def _text_only(common: Mapping[str, Any]) -> dict[str, None]:
-    """What a picture's further captions leave out: pixels, which lie in its first row, where no path tells them apart."""
+    """What a picture's further captions leave out: pixels inside the corpus lie in the picture's first row alone."""
     inside = common["image"] is not None and common["image"]["path"] is None
     return {"image": None, "vector": None} if inside else {}
 

@@ -2,8 +2,8 @@
 
 Average precision as scikit-learn's; mAP, P@10, P@N and EER are plain means over the words that some recording says
 (Kamper et al. 2017, "Visually grounded learning of keyword prediction from untranscribed speech"). Exact surface
-forms: "dogs" is not "dog". Beside it the teacher ranks pictures for the same words: its score is the ceiling of what
-can be learned from it.
+forms: "dogs" is not "dog". Beside it the teacher ranks pictures for the same words, by their pooled vectors and by
+their best patches: its score is the ceiling of what can be learned from it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 SAMPLES = 200  # resamples of whole ranked lists, each costing a pass over every word's list
+TEACHER = {"pooled": "teacher", "peak": "teacher_peak"}
 FIGURES = {"AP": "mAP", "P@10": "P@10", "P@N": "P@N", "EER": "EER"}
 
 
@@ -70,7 +71,8 @@ class Spotting(KeywordSection):
         result |= _ranked(scores[:, said], truth[:, said], encoded.units[rows])
         per_word = result.pop("per_word")
         teacher = self._teacher(encoded, asked, said)
-        result["teacher_mAP"] = None if teacher is None else teacher["mAP"]
+        for reading, title in TEACHER.items():
+            result[f"{title}_mAP"] = teacher[reading]["mAP"] if reading in teacher else None
         result |= {
             "words": len(said),
             "recordings": len(rows),
@@ -79,9 +81,9 @@ class Spotting(KeywordSection):
         if len(words) > 1 and (truth.sum(1) == 1).all():
             result |= _exclusive(scores, truth, words, encoded.units[rows])
         result["per_word"] = {words[i]: row for i, row in zip(said, per_word)}
-        if teacher is not None:
-            for i, row in teacher["by_word"].items():
-                result["per_word"][words[i]]["teacher_AP"] = row["AP"]
+        for reading, ranked in teacher.items():
+            for i, row in ranked["by_word"].items():
+                result["per_word"][words[i]][f"{TEACHER[reading]}_AP"] = row["AP"]
         return result
 
     def _truth(self, corpus: Corpus) -> tuple[Asked, Bools, Bools] | str:
@@ -110,15 +112,36 @@ class Spotting(KeywordSection):
         readings = [encoded.scores(queries, "pooled"), encoded.scores(queries, "peak")]
         return np.asarray(np.mean([_standardised(s) for s in readings], axis=0))
 
-    def _teacher(self, encoded: Encoded, asked: Asked, said: Ints) -> dict[str, Any] | None:
-        """The same words ranked over pictures by cosine; None without pictures of known truth.
+    def _teacher(self, encoded: Encoded, asked: Asked, said: Ints) -> dict[str, dict[str, Any]]:
+        """The same words ranked over pictures: "pooled" by cosine, "peak" by the best patch where there are patches.
 
-        A picture's truth is its own row's column, or where that is empty (and always for words of a text) what any
-        item of its group says.
+        Empty without pictures of known truth that any of the words is true of.
         """
-        corpus = encoded.corpus
+        labels = self._shown(encoded.corpus)
+        known = np.array([held is not None for held in labels], dtype=bool)
+        table = self._table(labels, asked)
+        shown = said[table[:, said].any(0)]
+        if not len(shown):
+            return {}
+        queries = encoded.words(list(asked), self.template)[shown]
+        image = encoded.image
+        readings = {"pooled": image.pooled.float() @ queries.T}
+        if image.local.shape[1] > 1:
+            readings["peak"] = encoded.model.compatibility.curve(image, queries).amax(1)
+        result = {}
+        for name, scores in readings.items():
+            ranked = _ranked(steady(scores)[known], table[:, shown], encoded.units[encoded.corpus.pictures[known]])
+            result[name] = ranked | {"by_word": dict(zip(shown.tolist(), ranked["per_word"]))}
+        return result
+
+    def _shown(self, corpus: Corpus) -> list[list[str] | None]:
+        """What is true of each picture; None where nothing is known.
+
+        That is its own row's column, or where that is empty (and always for words of a text) what any item of its
+        group says.
+        """
         if not len(corpus.pictures):
-            return None
+            return []
         every = labels_of(corpus, self.truth)
         rows_of: dict[int, list[int]] = {}
         for row, group in enumerate(corpus.groups):
@@ -130,16 +153,7 @@ class Spotting(KeywordSection):
             held = [h for row in sources if (h := every[row]) is not None]
             # The separator keeps a phrase from running out of one caption into the next.
             labels.append([w for h in held for w in (*h, "|")] if held else None)
-        known = np.array([held is not None for held in labels])
-        table = self._table(labels, asked)
-        shown = said[table[:, said].any(0)]
-        if not len(shown):
-            return None
-        queries = encoded.words(list(asked), self.template)[shown]
-        scores = steady(encoded.image.pooled.float() @ queries.T)[known]
-        result = _ranked(scores, table[:, shown], encoded.units[corpus.pictures[known]])
-        result["by_word"] = dict(zip(shown.tolist(), result.pop("per_word")))
-        return result
+        return labels
 
 
 def _standardised(scores: Floats) -> Floats:

@@ -59,16 +59,16 @@ def _arrow(direction: str) -> str:
 
 
 def _spotting(result: Mapping[str, Any]) -> str:
-    rows = [["figure", "value", "chance", "teacher on pictures", "words", "recordings"]]
+    rows = [["figure", "value", "chance", "teacher on pictures", "by its best patch", "words", "recordings"]]
     for name in ("mAP", "P@10", "P@N", "EER", "accuracy"):
         if result.get(name) is not None:
-            teacher = with_interval(result["teacher_mAP"]) if name == "mAP" else ""
+            teacher = [with_interval(result[k]) if name == "mAP" else "" for k in ("teacher_mAP", "teacher_peak_mAP")]
             rows.append(
                 [
                     name,
                     with_interval(result[name]),
                     percent(result[name]["chance"]),
-                    teacher,
+                    *teacher,
                     str(result["words"]),
                     str(result["recordings"]),
                 ]

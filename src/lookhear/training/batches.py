@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from lookhear.audio import load_audio, pad_audio
+from lookhear.audio import load_audio
 from lookhear.core import Batch, Features, Padded, lengths_to_mask
 from lookhear.data.augment import Augment
 from lookhear.data.schema import Corpus
@@ -26,28 +26,24 @@ BANK, TEXT_BANK = 8192, 512
 """How many more pictures (frozen vectors) and texts (sentence vectors, through the head) serve as negatives."""
 
 
-def log_mels(tower: SpeechTower, corpus: Corpus, progress: bool = False) -> list[Tensor]:
-    """(M, T) half-precision log-mel of every recording of the corpus, decoded in parallel and kept in memory.
+def log_mels(
+    tower: SpeechTower, corpus: Corpus, rows: NDArray[np.int64] | None = None, progress: bool = False
+) -> list[Tensor]:
+    """(M, T) half-precision log-mel of the recordings (of the given rows), decoded in parallel and kept in memory.
 
     Half precision costs 2⁻¹¹ of a log-power value, far below the noise of any recording.
     """
-    rows, ids = corpus.recordings.tolist(), corpus.column("id")
-    out: list[Tensor] = []
+    chosen = (corpus.recordings if rows is None else rows).tolist()
+    ids = corpus.column("id")
 
-    def wave(row: int) -> NDArray[np.float32]:
-        return load_audio(corpus.media("audio", row), name=f"recording {ids[row]}")
+    def frames(row: int) -> Tensor:
+        # One at a time: a recording's spectrum fits in the processor's cache, a padded batch of them does not.
+        wave = load_audio(corpus.media("audio", row), name=f"recording {ids[row]}")
+        return tower.extract(Padded(torch.from_numpy(wave)[None])).values[0].half()
 
-    with (
-        ThreadPoolExecutor(2) as pool,
-        tqdm(total=len(rows), desc="features", unit="utt", disable=None if progress else True) as bar,
-    ):
-        for i in range(0, len(rows), 64):
-            waves = list(pool.map(wave, rows[i : i + 64]))
-            mel = tower.extract(pad_audio(waves))
-            assert mel.mask is not None
-            out += [v[:, : int(m.sum())].half().clone() for v, m in zip(mel.values, mel.mask)]
-            bar.update(len(waves))
-    return out
+    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
+        found = pool.map(frames, chosen)
+        return list(tqdm(found, "features", len(chosen), unit="utt", disable=None if progress else True))
 
 
 def _epoch_order(lengths: NDArray[np.int64], size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:

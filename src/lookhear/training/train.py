@@ -166,7 +166,7 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
     assert tower is not None
     ids = corpus.column("id")
     source = SpeechBatches(
-        log_mels(tower, corpus.take(rows), progress),
+        log_mels(tower, corpus, rows, progress),
         corpus.groups[rows],
         [ids[i] for i in rows],
         image_vectors(model.teacher, corpus, pictures, progress),
