@@ -53,9 +53,10 @@ def rows(recipe: str, runs: Sequence[Results]) -> list[Row]:
     for name in ("mAP", "accuracy", "P@10"):
         if runs[0]["test"]["spotting"].get(name) is not None:
             table.append(row(f"keyword {name}", [r["test"]["spotting"][name] for r in runs], goals.get(name)))
-    teacher = [r["test"]["spotting"]["teacher_mAP"] for r in runs]
-    if None not in teacher:
-        table.append(row("keyword mAP of the teacher, on pictures", teacher))
+    for key, what in (("teacher_mAP", "pooled"), ("teacher_peak_mAP", "best patch")):
+        teacher = [r["test"]["spotting"].get(key) for r in runs]
+        if None not in teacher:
+            table.append(row(f"keyword mAP of the teacher, on pictures, {what}", teacher))
     for direction in ("audio_to_image", "image_to_audio", "text_to_audio"):
         found = [r["test"]["retrieval"].get(direction) for r in runs]
         if found[0] is None:

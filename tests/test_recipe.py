@@ -227,7 +227,7 @@ def test_any_values_read_back(
 
 def test_resolved_recipes_write_every_default_out() -> None:
     text = Recipe().to_toml()
-    for line in ("weight_decay = 0.02", 'kind = "local"', "smooth = 0.2", "time_share = 0.1", "renderings"):
+    for line in ("weight_decay = 0.02", 'kind = "local"', "smooth = 0.12", "time_share = 0.1", "renderings"):
         assert (line in text) == (line != "renderings")
 
 

@@ -179,7 +179,7 @@ def test_damaged_archives(folder: Path, data: bytes) -> None:
 
 def test_a_picture_inside_an_archive_is_kept_once_whatever_the_captions(folder: Path) -> None:
     npz(folder, pictures=pixels(2), label=[3, 4])
-    captions = Captions(column="label", words={"3": "three"}, templates=("{word}", "the digit {word}", "a {word}"))
+    captions = Captions(column="group", words={"3": "three"}, templates=("{word}", "the digit {word}", "a {word}"))
     source = Source(name="set", columns={"image": "pictures", "group": "label"}, captions=captions)
     corpus = read_source(source, folder.parent)
     assert corpus.column("text") == ["three", "the digit three", "a three", "4", "the digit 4", "a 4"]

@@ -51,6 +51,15 @@ def test_padding_changes_no_statistics(junk: float) -> None:
     assert torch.allclose(short.var, long.var, atol=1e-5)
 
 
+def test_half_precision_is_summed_in_single_precision() -> None:
+    """257 ones are 256 in bfloat16, which has eight digits: the mean would be 0.996 and the variance not 0."""
+    norm = MaskedBatchNorm(3)
+    out = norm(torch.ones(1, 3, 257, dtype=torch.bfloat16), torch.ones(1, 257, dtype=torch.bool))
+    assert out.dtype == torch.bfloat16
+    assert norm.mean.tolist() == pytest.approx([0.1] * 3, rel=1e-6)
+    assert norm.var.tolist() == pytest.approx([0.9] * 3, rel=1e-6)
+
+
 def test_evaluation_changes_no_statistics() -> None:
     norm = MaskedBatchNorm(3).eval()
     norm(*batch([3, 5]))

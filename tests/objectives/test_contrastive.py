@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookhear.core import Batch, Features
+from lookhear.core import Batch, Features, Padded
 from lookhear.errors import UserError
 from lookhear.objectives.base import Learner, Views
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid, same_group
@@ -185,6 +185,20 @@ def test_towers_run_once_a_batch() -> None:
     for name in ("audio", "image@2", "audio", "image@2"):
         assert views[name].pooled.shape == (2, 2)
     assert calls == [1, 2]
+
+
+def test_further_items_go_through_the_tower_unless_computed_before() -> None:
+    def tower(x: Padded) -> Features:
+        return Features.of_pooled(2 * x.values)
+
+    done, raw, group = Features.of_pooled(torch.eye(3)), Padded(torch.ones(2, 3)), torch.tensor([7, 8])
+    more = {"image": (done, torch.arange(3)), "text": (raw, group)}
+    views = Views(SimpleNamespace(text=tower), Batch({}, torch.arange(1), more=more))
+    assert views.more("audio") is None
+    assert views.more("image") == (done, more["image"][1])
+    features, groups = views.more("text")  # type: ignore[misc]
+    assert torch.equal(features.pooled, 2 * raw.values)
+    assert groups is group
 
 
 # Two processes -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """Spotting in streams: planted moments are found wherever the cuts fall; only whole files are reported."""
 
+import io
+import sys
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -179,6 +182,20 @@ def test_a_damaged_file_is_left_out_whole_and_the_rest_is_found(bursts):
     assert [("b.wav" in str(e), "truncated" in str(e)) for e in errors] == [(True, True)]
     with pytest.raises(UserError, match=r"b\.wav"):
         list(spot(Loudness(), files, ["loud"]))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_bar_is_for_terminals(bursts, monkeypatch, terminal):
+    class Screen(io.StringIO):
+        def isatty(self):
+            return terminal
+
+    screen, path = Screen(), bursts(5, [1.0])
+    monkeypatch.setattr(sys, "stderr", screen)
+    list(spot(Loudness(), [path], ["loud"]))
+    assert screen.getvalue() == ""
+    list(spot(Loudness(), [path], ["loud"], progress=True))
+    assert ("spotting" in screen.getvalue()) == terminal
 
 
 def test_a_diverged_model_is_said(bursts):

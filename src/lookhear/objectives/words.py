@@ -19,14 +19,16 @@ class WordPrompts(Objective):
 
     Captions alone leave a text tower vague about single words, and whatever the teacher does not know of words, no
     speech tower can learn from it. The question is put to the pooled vector, and to the patch that answers best
-    (multiple-instance learning: a word is true of a picture if it is true of any part):
+    (multiple-instance learning: a word is true of a picture if it is true of any part), once through the text tower
+    and once with a free vector of each word, its tag, which the picture tower learns from sooner:
 
-    L = weight × mean over words of [BCE(z, said) + BCE(z', said)] / H(said), with
-    z = s ⟨pooled, prompt⟩ + b + logit(p) and z' = s' max over patches ⟨patch, prompt⟩ + b' + logit(p),
+    L = weight × mean over words of [BCE(z₁, said) + BCE(z₂, said) + BCE(z₃, said)] / H, with
+    z₁ = s₁ ⟨pooled, prompt⟩ + b₁ + logit(p), z₂ = s₂ max over patches ⟨patch, prompt⟩ + b₂ + logit(p) and
+    z₃ = s₃ max over patches ⟨patch, tag⟩ + b₃ + logit(p),
 
-    where p is how often the word is said and H its entropy. Divided so (normalised cross-entropy; He et al., 2014),
-    each word counts by the share of its own uncertainty that is left; else frequent words that say nothing of a
-    picture ("look", "drawing") outshout the names of things.
+    where p is how often the word is said and H its entropy; a picture without patches is asked the first only. Divided
+    so (normalised cross-entropy; He et al., 2014), each word counts by the share of its own uncertainty that is left;
+    else frequent words that say nothing of a picture ("look", "drawing") outshout the names of things.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"image"})
@@ -37,6 +39,7 @@ class WordPrompts(Objective):
             prompts: (templates, words, E) sentence vectors of "a picture of a dog" and the like.
             said: (groups, words) bool, whether a caption of the group says the word; the batch's groups name the rows.
             share: (words,) p, in how many of the groups that are trained on each word is said.
+            dim: of the shared space, and so of the tags.
             weight: of the loss.
         """
         super().__init__()

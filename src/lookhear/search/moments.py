@@ -30,8 +30,8 @@ def peaks(curve: Tensor, step: float) -> Tensor:
 def around(curve: Tensor, frame: int, step: float, offset: float = 0.0) -> Span:
     """The stretch around a peak of a (N,) curve where the score stays at or above half of the peak's.
 
-    Half the height is measured from 0, the score of a frame that says nothing of the query; around a peak of 0 or
-    less there is no such stretch, and the frame alone is given.
+    Half the height is measured from 0, the cosine of a frame that has nothing in common with the query and the usual
+    score of a curve; around a peak of 0 or less there is no such stretch, and the frame alone is given.
 
     Args:
         frame: the peak.

@@ -20,9 +20,10 @@ from lookhear.search.moments import APART, around, distinct, peaks
 
 __all__ = ["DEVIATIONS", "spot"]
 
-DEVIATIONS = 4.0
+DEVIATIONS = 5.0
 """Without a threshold, a moment counts that scores this many deviations above its word's usual score in the file, and
-at least half of its word's best there: score curves are near 0 most of the time, so few deviations are soon reached."""
+at least half of its word's best there. Usual cosines are near 0 and deviate by 0.1, so 5 ask for about 0.5 (made-up
+picture book, 8 recordings of half a minute, 79 words: F1 of the moments 0.54, at 4 deviations 0.49, at 6 0.47)."""
 MOST = 1000
 """Moments kept of one word in one file without a threshold: the best ones. It bounds memory, whatever the length."""
 _SAMPLES = 8192  # frames of a file that its usual scores are read from
@@ -63,8 +64,8 @@ def spot(
 ) -> Iterator[Hit]:
     """Where in the recordings the words are said, best score first.
 
-    A score is a point of the model's score curve (``Compatibility.curve``): how much that moment, averaged over 0.2 s,
-    says of the word; its scale is the model's own.
+    A score is a point of the model's score curve (``Compatibility.curve``): the cosine, in [-1, 1], of the word with
+    the local vectors averaged over a tenth of a second around that moment.
 
     Without ``threshold`` each word's own statistics decide: of every file its best moment, and each other peak that
     has half of the best one's score and lies ``DEVIATIONS`` deviations above the median of that word's curve there. A
@@ -75,7 +76,7 @@ def spot(
     Args:
         files: recordings of any length; memory is bounded by a few pieces of 32 s.
         words: written words or phrases.
-        threshold: lowest score that counts.
+        threshold: lowest cosine that counts.
         template: prompt around the word.
         on_error: gets the error of a file that cannot be read, which is then left out whole; None raises it.
         progress: a bar on stderr, in seconds of sound, if that is a terminal.

@@ -110,7 +110,8 @@ class Spotting(KeywordSection):
         if self.score != "both":
             return encoded.scores(queries, self.score)
         readings = [encoded.scores(queries, "pooled"), encoded.scores(queries, "peak")]
-        return np.asarray(np.mean([_standardised(s) for s in readings], axis=0))
+        # Rounded, for what is equal but for the noise of a standardisation in single precision is a tie.
+        return np.asarray(np.round(np.mean([_standardised(s) for s in readings], axis=0), 5))
 
     def _teacher(self, encoded: Encoded, asked: Asked, said: Ints) -> dict[str, dict[str, Any]]:
         """The same words ranked over pictures: "pooled" by cosine, "peak" by the best patch where there are patches.
