@@ -86,7 +86,7 @@ class Corpus:
         """The items of a boolean mask, or of an index list in its order (repeats allowed)."""
         if isinstance(rows, (pa.ChunkedArray, pa.BooleanArray)):
             return replace(self, table=self.table.filter(rows))
-        # Arrow's own take by index first joins all shards into one, sound and all: filter first, then order what is left.
+        # Arrow's take by index first joins all shards into one, sound and all: filter, then order what is left.
         wanted, place = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
         mask = np.zeros(len(self), dtype=bool)
         mask[wanted] = True
