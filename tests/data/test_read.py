@@ -362,3 +362,12 @@ def test_what_is_written_is_read(
     assert again.table.to_pylist() == kept
     assert again.fingerprint() == corpus.fingerprint()
     assert again.groups.tolist() == corpus.groups.tolist()
+
+
+def test_a_manifests_own_vectors_are_read(tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "a dog", "vector": [1, 2.5, -3]}, {"id": "b", "text": "a cat", "vector": None}]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(json.dumps(r) for r in rows))
+    assert open_corpus(tmp_path).column("vector") == [[1.0, 2.5, -3.0], None]
+    (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "a", "text": "a dog", "vector": "no"}))
+    with pytest.raises(UserError, match="vector"):
+        open_corpus(tmp_path)

@@ -229,7 +229,7 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
         key = str(row[found["id"]]) if "id" in found and row.get(found["id"]) is not None else f"{number}"
         group = row.get(found["group"]) if "group" in found else None
         texts = _texts(row, found.get("text"), source.captions, path)
-        vector = vectors.get(key)
+        vector = vectors.get(key) if source.vectors else _numbers(row.get(source.columns.get("vector", "vector")), path)
         if source.vectors and vector is None:
             raise UserError(f"{folder / source.vectors.file}: no vector for item {key!r}", "Compute it as well.")
         common = {
@@ -269,6 +269,16 @@ def _all_strings(value: Any) -> bool:
 def _text(row: Mapping[str, Any], found: Mapping[str, str], ours: str) -> str | None:
     value = row.get(found[ours]) if ours in found else None
     return None if value is None else str(value)
+
+
+def _numbers(value: Any, where: Path) -> np.ndarray | None:
+    """A manifest's own image vector."""
+    if value is None:
+        return None
+    try:
+        return np.asarray(value, dtype=np.float32).reshape(-1)
+    except (TypeError, ValueError):
+        raise UserError(f"{where}: column 'vector' holds no list of numbers", "Give an array of numbers.") from None
 
 
 def _text_only(common: Mapping[str, Any]) -> dict[str, None]:
