@@ -69,6 +69,16 @@ def _some_of_each(groups: np.ndarray, most: int) -> np.ndarray:
     return np.array(keep, dtype=np.int64)
 
 
+def _material(teacher: Teacher, corpus: Corpus, pictures: np.ndarray) -> Tensor:
+    """What the image tower reads of the given rows: uint8 pixels, or vectors, whose mean the tower is told."""
+    if isinstance(teacher.image, VectorTower):
+        vectors = torch.tensor([corpus.table["vector"][int(i)].as_py() for i in pictures])
+        teacher.image.mean.copy_(torch.nn.functional.normalize(vectors, dim=-1).mean(0))
+        return vectors
+    assert isinstance(teacher.image, PictureTower)
+    return picture_tensor(corpus, pictures, teacher.image)
+
+
 def teach(
     config: EmbeddedTeacher | VectorTeacher,
     corpus: Corpus,
@@ -96,13 +106,7 @@ def teach(
     column = corpus.column("text")
     texts = [column[i] for i in text_rows]
     groups = corpus.groups
-    if isinstance(teacher.image, VectorTower):
-        material = torch.tensor([corpus.table["vector"][int(i)].as_py() for i in pictures])
-        unit = torch.nn.functional.normalize(material, dim=-1)
-        teacher.image.mean.copy_(unit.mean(0))
-    else:
-        assert isinstance(teacher.image, PictureTower)
-        material = picture_tensor(corpus, pictures, teacher.image)
+    material = _material(teacher, corpus, pictures)
     options: dict[str, Any] = (
         {"noise": config.noise} if isinstance(config, VectorTeacher) else {"flip": config.flip, "shift": config.shift}
     )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lookhear.core import Padded
 from lookhear.data.read import concat, open_corpus, read_source
 from lookhear.data.schema import Corpus
 from lookhear.data.voiced import voice_corpus
@@ -73,8 +74,6 @@ def image_vectors(teacher: Teacher, corpus: Corpus, rows: np.ndarray, progress: 
     for i in range(0, len(rows), 256):
         pixels = picture_tensor(corpus, rows[i : i + 256], teacher.image)
         with torch.inference_mode():
-            from lookhear.core import Padded
-
             parts.append(teacher.image(Padded(pixels.float() / 255)).pooled)
     return torch.cat(parts).clone()
 
