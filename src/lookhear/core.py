@@ -27,6 +27,7 @@ __all__ = [
     "gather",
     "lengths_to_mask",
     "pool",
+    "unit_from",
 ]
 
 RATE = 16_000
@@ -162,6 +163,16 @@ def lengths_to_mask(lengths: Tensor, size: int) -> Tensor:
 def pool(local: Tensor, mask: Tensor) -> Tensor:
     """(B, N, D), (B, N) → (B, D): the unit vector along the sum of the local vectors."""
     return F.normalize((local * mask[..., None]).sum(1).float(), dim=-1)
+
+
+def unit_from(centre: Tensor, x: Tensor) -> Tensor:
+    """(…, D) → unit vectors pointing from ``centre`` to the unit vectors along ``x``.
+
+    Contrastive training leaves the vectors of each modality in a cone of its own, the cones apart (the modality gap;
+    Liang et al., 2022, "Mind the Gap"). Seen from the middle of its own cone, either modality spreads evenly, and a
+    third tower that learns from one is found by the other.
+    """
+    return F.normalize(F.normalize(x.float(), dim=-1) - centre, dim=-1)
 
 
 def gather(x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError
@@ -19,11 +19,17 @@ from lookhear.data.voiced import Voiced
 from lookhear.errors import UserError, did_you_mean
 from lookhear.models.speech import LocalTower, SpeechTowerConfig
 from lookhear.models.teacher import EmbeddedTeacher, TeacherConfig
-from lookhear.objectives.contrastive import ContrastiveConfig, InfoNCE
+from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
+from lookhear.objectives.tags import WordTags
 from lookhear.scoring import Compatibility
 from lookhear.tasks import TaskConfig
 
 __all__ = ["Data", "Optimisation", "Recipe", "load_recipe", "recipe_names"]
+
+
+ObjectiveConfig = Annotated[
+    InfoNCE.Config | Margin.Config | Sigmoid.Config | WordTags.Config, Field(discriminator="kind")
+]
 
 
 class Data(Section):
@@ -89,7 +95,7 @@ class Recipe(Section):
     teacher: TeacherConfig = EmbeddedTeacher()
     speech: SpeechTowerConfig = LocalTower.Config()
     compatibility: Compatibility = Compatibility()
-    objectives: tuple[ContrastiveConfig, ...] = (InfoNCE.Config(),)
+    objectives: tuple[ObjectiveConfig, ...] = (InfoNCE.Config(),)
     augment: Augment = Augment()
     training: Optimisation = Optimisation()
     evaluate: tuple[TaskConfig, ...] = ()

@@ -171,7 +171,7 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("format", "format 2, this LookHear reads format 1. Use LookHear 9.9"),
+        ("format", f"format {FORMAT + 1}, this LookHear reads format {FORMAT}. Use LookHear 9.9"),
         ("unknown key", "model.json"),
         ("lacking key", "model.json.*'teacher'"),
         ("not JSON", "model.json: damaged"),

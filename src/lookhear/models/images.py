@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from lookhear.core import Features, Padded
+from lookhear.core import Features, Padded, unit_from
 
 __all__ = ["PictureTower", "VectorTower", "to_tensor"]
 
@@ -67,6 +67,9 @@ class PictureTower(nn.Module):
         )
         self.grid = (-(-size // 8),) * 2
         self.words, self.value = nn.Linear(4 * w, visual_words), nn.Linear(visual_words, dim)
+        self.register_buffer("centre", torch.zeros(dim))
+
+    centre: Tensor
 
     def prepare(self, images: list[Image.Image]) -> Padded:
         return to_tensor(images, self.size)
@@ -77,7 +80,7 @@ class PictureTower(nn.Module):
         active = F.relu(self.words(h.flatten(2).transpose(1, 2)))
         local = self.value(active).float()
         mask = torch.ones(local.shape[:2], dtype=torch.bool, device=local.device)
-        return Features(F.normalize(self.value(active.amax(1)).float(), dim=-1), local, mask, self.grid)
+        return Features(unit_from(self.centre, self.value(active.amax(1))), local, mask, self.grid)
 
 
 class VectorTower(nn.Module):
@@ -88,10 +91,12 @@ class VectorTower(nn.Module):
         self.width = width
         self.register_buffer("mean", torch.zeros(width))
         self.map = nn.Linear(width, dim, bias=False)
+        self.register_buffer("centre", torch.zeros(dim))
 
     mean: Tensor
+    centre: Tensor
 
     def forward(self, x: Padded) -> Features:
         """(B, V) vectors → Features whose only local vector is the pooled one."""
         centred = F.normalize(F.normalize(x.values.float(), dim=-1) - self.mean, dim=-1)
-        return Features.of_pooled(F.normalize(self.map(centred), dim=-1))
+        return Features.of_pooled(unit_from(self.centre, self.map(centred)))

@@ -27,7 +27,7 @@ from lookhear.scoring import Compatibility
 
 __all__ = ["FORMAT", "Model"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of a run folder's model files; raised when an older LookHear could not read them."""
 
 _AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a"}

@@ -26,7 +26,10 @@ from lookhear.models.texts import (
     require_transformers,
 )
 
-__all__ = ["ClipTeacher", "EmbeddedTeacher", "Teacher", "TeacherConfig", "VectorTeacher"]
+__all__ = ["PROMPTS", "ClipTeacher", "EmbeddedTeacher", "Teacher", "TeacherConfig", "VectorTeacher"]
+
+PROMPTS = ("{word}", "a picture of a {word}", "an image with a {word}", "{word} in a photo")
+"""Templates of single words, unless a recipe names others."""
 
 
 class Teacher(nn.Module):
@@ -67,7 +70,7 @@ class _Trained(Section):
     words: int = Field(200, ge=0)
     always: tuple[str, ...] = ()
     captions_each: int = Field(1, ge=1)
-    prompts: tuple[str, ...] = ("{word}", "a picture of a {word}", "an image with a {word}", "{word} in a photo")
+    prompts: tuple[str, ...] = PROMPTS
 
 
 class EmbeddedTeacher(_Trained):

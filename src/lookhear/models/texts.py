@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lookhear.core import Features, Padded
+from lookhear.core import Features, Padded, unit_from
 from lookhear.errors import UserError
 
 __all__ = ["DEFAULT_ENCODER", "SentenceEncoder", "TextTower", "check_texts", "load_pretrained"]
@@ -126,15 +126,17 @@ class TextTower(nn.Module):
     """A sentence encoder and a head that carries its vectors into the shared space.
 
     Sentence vectors share a large common part ("a picture of a …" all look alike); ``mean`` takes it out before the
-    head, without which the head learns to tell words apart several times more slowly.
+    head, without which the head learns to tell words apart several times more slowly. ``centre`` is taken out after it.
     """
 
     mean: Tensor
+    centre: Tensor
 
     def __init__(self, encoder: SentenceEncoder, dim: int, hidden: int = 512) -> None:
         super().__init__()
         self._encoder = (encoder,)  # inside a tuple, so that its weights are no parameters of this module
         self.register_buffer("mean", torch.zeros(encoder.dim))
+        self.register_buffer("centre", torch.zeros(dim))
         self.head: nn.Module = nn.Linear(encoder.dim, dim)
         if hidden:
             self.head = nn.Sequential(nn.Linear(encoder.dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
@@ -149,7 +151,7 @@ class TextTower(nn.Module):
     def project(self, vectors: Tensor) -> Tensor:
         """(B, E) sentence vectors → (B, D) unit vectors of the shared space."""
         centred = F.normalize(vectors - self.mean, dim=-1) * 3  # a spread that wakes the head's non-linearity
-        return F.normalize(self.head(centred).float(), dim=-1)
+        return unit_from(self.centre, self.head(centred))
 
     def forward(self, x: Padded) -> Features:
         """(B, W) token ids → Features; a token's local vector is the head's reading of that token.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lookhear.core import Losses, Section, gather
 from lookhear.objectives.base import Objective, Views
 
-__all__ = ["ContrastiveConfig", "InfoNCE", "Margin", "Sigmoid", "same_group"]
+__all__ = ["InfoNCE", "Margin", "Sigmoid", "same_group"]
 
 Modality = Literal["audio", "image", "text"]
 
@@ -152,6 +152,3 @@ class Sigmoid(_Pairwise):
         sign = 2 * torch.eye(len(scores), device=scores.device) - 1
         each = -F.logsigmoid(sign * (scores * self.logit_scale.exp() + self.bias))
         return {f"sigmoid_{self.a}_{self.b}": self.weight * each.masked_fill(ignore, 0).sum() / len(scores)}
-
-
-ContrastiveConfig = Annotated[InfoNCE.Config | Margin.Config | Sigmoid.Config, Field(discriminator="kind")]

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from lookhear.core import Losses
 from lookhear.objectives.base import Objective, Views
 
-__all__ = ["WordPrompts"]
+__all__ = ["WordPrompts", "prior_and_entropy"]
+
+
+def prior_and_entropy(share: Tensor) -> tuple[Tensor, Tensor]:
+    """logit(p), and H(p) in nats, of how often each word is true; p is kept 10⁻⁴ away from 0 and 1."""
+    share = share.float().clamp(1e-4, 1 - 1e-4)
+    return torch.logit(share), torch.special.entr(share) + torch.special.entr(1 - share)
 
 
 class WordPrompts(Objective):
@@ -46,9 +52,9 @@ class WordPrompts(Objective):
         self.register_buffer("prompts", prompts, persistent=False)
         self.register_buffer("said", said, persistent=False)
         self.weight = weight
-        share = share.float().clamp(1e-4, 1 - 1e-4)
-        self.register_buffer("prior", torch.logit(share), persistent=False)
-        self.register_buffer("entropy", torch.special.entr(share) + torch.special.entr(1 - share), persistent=False)
+        prior, entropy = prior_and_entropy(share)
+        self.register_buffer("prior", prior, persistent=False)
+        self.register_buffer("entropy", entropy, persistent=False)
         self.scales = nn.Parameter(torch.tensor([2.3, 1.0, 0.0]))
         self.biases = nn.Parameter(torch.zeros(3))
         self.tags = nn.Parameter(torch.randn(dim, said.shape[1]) / dim**0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -71,12 +71,14 @@ class SpeechBatches:
         batch_size: int,
         seed: int,
         augment: Augment,
+        tags: Tensor | None = None,
     ) -> None:
         """
         Args:
             mels: (M, T) log-mel of each recording.
             groups: (recordings,) their groups.
             pictures: (pictures, D) unit vectors of the teacher's image tower; ``picture_groups`` their groups.
+            tags: (pictures, words) what the teacher sees in each, which goes with its vector.
 
         Raises:
             UserError: recordings whose group has no picture, or fewer recordings than a batch.
@@ -95,7 +97,7 @@ class SpeechBatches:
         self.mels, self.groups, self.ids = mels, groups, list(ids)
         self.pictures, self.by_group = pictures, {g: np.array(v) for g, v in by_group.items()}
         self._all = (Features.of_pooled(pictures), torch.from_numpy(picture_groups))
-        self.batch_size, self.seed, self.augment = batch_size, seed, augment
+        self.batch_size, self.seed, self.augment, self.tags = batch_size, seed, augment, tags
         self.lengths = np.array([m.shape[1] for m in mels])
         self.steps_per_epoch = len(mels) // batch_size
         self._order = lru_cache(maxsize=2)(lambda epoch: _epoch_order(self.lengths, batch_size, seed, epoch))
@@ -112,8 +114,12 @@ class SpeechBatches:
             row[:, : self.lengths[r]] = self.mels[r]
         noise = torch.Generator().manual_seed(hash((self.seed, epoch, index, rank)) % (1 << 63))
         mel = self.augment.apply(Padded(values, lengths_to_mask(lengths, values.shape[2])), noise)
+        seen = torch.from_numpy(chosen)
+        inputs: dict[str, Padded | Features] = {"audio": mel, "image": Features.of_pooled(self.pictures[seen])}
+        if self.tags is not None:
+            inputs["tags"] = Padded(self.tags[seen])
         return Batch(
-            {"audio": mel, "image": Features.of_pooled(self.pictures[torch.from_numpy(chosen)])},
+            inputs,
             torch.from_numpy(self.groups[rows]),
             [self.ids[r] for r in rows],
             {"image": self._bank(rng)},
@@ -174,6 +180,12 @@ class PictureBatches:
             torch.from_numpy(self.groups[rows]),
             more={"text": (Padded(self.texts[torch.from_numpy(more)]), torch.from_numpy(self.text_groups[more]))},
         )
+
+    def plain(self, most: int) -> Iterator[Padded]:
+        """The first ``most`` pictures (or vectors) as they are, a few hundred at a time."""
+        for i in range(0, min(most, len(self.rows)), 256):
+            values = self.pictures[torch.from_numpy(self.rows[i : i + 256])]
+            yield Padded(values.float() / 255 if values.ndim == 4 else values)
 
     def _move(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         if self.flip:

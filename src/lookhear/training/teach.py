@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lookhear.data.images import load_image
+from lookhear.core import Padded
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.images import PictureTower, VectorTower
@@ -21,38 +21,21 @@ from lookhear.objectives.base import Learner, Objective
 from lookhear.objectives.contrastive import InfoNCE
 from lookhear.objectives.words import WordPrompts
 from lookhear.recipe import Optimisation
-from lookhear.tasks.stopwords import STOP_WORDS
 from lookhear.training.batches import PictureBatches
 from lookhear.training.fit import Progress, fit
+from lookhear.training.pictures import picture_tensor, picture_vectors
+from lookhear.training.vocabulary import said_by_group, vocabulary
 
-__all__ = ["picture_tensor", "teach"]
+__all__ = ["teach"]
 
-
-def picture_tensor(corpus: Corpus, rows: np.ndarray, tower: Any) -> Tensor:
-    """(pictures, 3, H, W) uint8 of the given rows, cut and scaled as the image tower asks."""
-    ids = corpus.column("id")
-    out = torch.empty(len(rows), 3, tower.size, tower.size, dtype=torch.uint8)
-    for i, row in enumerate(rows.tolist()):
-        image = load_image(corpus.media("image", row), name=f"picture {ids[row]}")
-        out[i] = (tower.prepare([image]).values[0] * 255).round().to(torch.uint8)
-    return out
-
-
-def frequent_words(texts: list[str], most: int) -> list[str]:
-    """The most frequent words that are no function words, said at least five times."""
-    counts = Counter(w for t in texts for w in set(t.lower().split()) if w.isalpha() and w not in STOP_WORDS)
-    return [w for w, n in counts.most_common(most) if n >= 5]
+CENTRED_ON = 2000
 
 
 def _word_prompts(
     teacher: Teacher, config: EmbeddedTeacher | VectorTeacher, texts: list[str], groups: np.ndarray, n_groups: int
 ) -> WordPrompts:
-    words = list(dict.fromkeys([*config.always, *frequent_words(texts, config.words)]))
-    place = {w: i for i, w in enumerate(words)}
-    said = torch.zeros(n_groups, len(words), dtype=torch.bool)
-    for text, group in zip(texts, groups.tolist()):
-        for w in set(text.lower().split()) & place.keys():
-            said[group, place[w]] = True
+    words = vocabulary(texts, config.words, config.always)
+    said = said_by_group(texts, groups, words, n_groups)
     prompts = [sentence_vectors(teacher, [p.format(word=w) for w in words]) for p in config.prompts]
     share = said[np.unique(groups)].float().mean(0)
     return WordPrompts(torch.stack(prompts), said, share, teacher.dim, config.word_weight)
@@ -72,7 +55,7 @@ def _some_of_each(groups: np.ndarray, most: int) -> np.ndarray:
 def _material(teacher: Teacher, corpus: Corpus, pictures: np.ndarray) -> Tensor:
     """What the image tower reads of the given rows: uint8 pixels, or vectors, whose mean the tower is told."""
     if isinstance(teacher.image, VectorTower):
-        vectors = torch.tensor([corpus.table["vector"][int(i)].as_py() for i in pictures])
+        vectors = torch.from_numpy(picture_vectors(corpus, pictures))
         teacher.image.mean.copy_(torch.nn.functional.normalize(vectors, dim=-1).mean(0))
         return vectors
     assert isinstance(teacher.image, PictureTower)
@@ -138,4 +121,14 @@ def teach(
     )
     learner = Learner(Model(teacher, None), parts)
     state = fit(learner, source, loop, name="teacher", key=key, folder=folder, progress=progress)
-    return teacher.eval().requires_grad_(False), state
+    _centre(teacher.eval(), source, vectors)
+    return teacher.requires_grad_(False), state
+
+
+def _centre(teacher: Teacher, source: PictureBatches, sentences: Tensor) -> None:
+    """Tells both towers the middle of their own vectors over the lesson (see ``unit_from``)."""
+    with torch.no_grad():
+        images = torch.cat([teacher.image(x).pooled for x in source.plain(CENTRED_ON)]).mean(0)
+        texts = teacher.text(Padded(sentences)).pooled.mean(0)
+    teacher.image.centre.copy_(images)  # type: ignore[operator]
+    teacher.text.centre.copy_(texts)  # type: ignore[operator]

@@ -14,22 +14,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lookhear.core import Padded
 from lookhear.data.read import concat, open_corpus, read_source
 from lookhear.data.schema import Corpus
 from lookhear.data.voiced import voice_corpus
 from lookhear.errors import UserError
-from lookhear.models.images import VectorTower
 from lookhear.models.model import Model, write_atomically
 from lookhear.models.teacher import ClipTeacher, Teacher
-from lookhear.objectives.base import Learner
+from lookhear.objectives.base import Learner, Objective
+from lookhear.objectives.tags import WordTags
 from lookhear.recipe import Recipe, load_recipe
 from lookhear.tasks.base import Encoded, primary_value
 from lookhear.training.batches import SpeechBatches, log_mels
 from lookhear.training.fit import Progress, fit
-from lookhear.training.teach import picture_tensor, teach
+from lookhear.training.pictures import look
+from lookhear.training.tags import tag_pictures
+from lookhear.training.teach import teach
 
-__all__ = ["Run", "open_data", "train"]
+__all__ = ["Run", "open_data", "train", "train_teacher"]
 
 Say = Callable[[str], None]
 
@@ -60,22 +61,6 @@ def open_data(recipe: Recipe, root: Path, progress: bool = True) -> Corpus:
     else:
         corpus = concat([read_source(s, root) for s in sources], recipe.name)
     return voice_corpus(corpus, recipe.data.voiced, progress) if recipe.data.voiced else corpus
-
-
-def image_vectors(teacher: Teacher, corpus: Corpus, rows: np.ndarray, progress: bool = False) -> Tensor:
-    """(pictures, D) unit vectors of the teacher's image tower, for the pictures of the given rows."""
-    model = Model(teacher, None)
-    if isinstance(teacher.image, VectorTower):
-        cells = [corpus.table["vector"][int(i)].as_py() for i in rows]
-        if any(c is None for c in cells):
-            raise UserError(f"{corpus.name}: pictures without vectors", "This teacher reads vectors: name them.")
-        return model.embed_vectors(np.array(cells, dtype=np.float32)).pooled.clone()
-    parts = []
-    for i in range(0, len(rows), 256):
-        pixels = picture_tensor(corpus, rows[i : i + 256], teacher.image)
-        with torch.inference_mode():
-            parts.append(teacher.image(Padded(pixels.float() / 255)).pooled)
-    return torch.cat(parts).clone()
 
 
 def train(
@@ -122,6 +107,21 @@ def train(
     return Run(out, recipe, Model.load(out), seconds)
 
 
+def train_teacher(
+    recipe: Recipe, data: Path | str, out: Path | str, *, progress: bool = True, say: Say = lambda line: None
+) -> Teacher:
+    """The teacher of a run alone, left in ``out/teacher``, where other runs can use it (``teacher_run``).
+
+    ``train`` with the same arguments goes on from there.
+
+    Raises:
+        UserError: as ``train``.
+    """
+    out = Path(out)
+    corpus = open_data(recipe, Path(data), progress)
+    return _teacher(recipe, corpus, out, _claim(out, recipe, corpus), progress, say)[0]
+
+
 def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
     """Writes the resolved recipe into the run folder; refuses a folder that another recipe's run lies in."""
     text = recipe.to_toml()
@@ -164,15 +164,17 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
     tower = model.audio
     assert tower is not None
     ids = corpus.column("id")
+    objectives, vectors, tags = _objectives(model, recipe, corpus, pictures)
     source = SpeechBatches(
         log_mels(tower, corpus, rows, progress),
         corpus.groups[rows],
         [ids[i] for i in rows],
-        image_vectors(model.teacher, corpus, pictures, progress),
+        vectors,
         corpus.groups[pictures],
         recipe.training.batch_size,
         recipe.seed,
         recipe.augment,
+        tags,
     )
     held = np.isin(split, recipe.data.validation)
     validation = corpus.take(np.flatnonzero(held)) if held.any() and recipe.evaluate else None
@@ -180,7 +182,7 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
     if recipe.teacher_run:
         configs["teacher"] = json.loads((Path(recipe.teacher_run) / "model.json").read_text())["teacher"]
     return fit(
-        Learner(model, [o.build() for o in recipe.objectives]),
+        Learner(model, objectives),
         source,
         recipe.training.model_copy(update={"seed": recipe.seed}),
         name="speech",
@@ -190,6 +192,28 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
         keep=lambda: model.save(out, configs),
         progress=progress,
     )
+
+
+def _objectives(
+    model: Model, recipe: Recipe, corpus: Corpus, pictures: np.ndarray
+) -> tuple[list[Objective], Tensor, Tensor | None]:
+    """The recipe's objectives, and what the teacher gives for the pictures: (P, D) vectors, and tags if any are asked.
+
+    Raises:
+        UserError: the recipe asks for tags twice.
+    """
+    asked = [o for o in recipe.objectives if isinstance(o, WordTags.Config)]
+    if len(asked) > 1:
+        raise UserError(f"recipe {recipe.name!r} has {len(asked)} objectives of kind 'tags'", "Keep one.")
+    vectors, tags, built = torch.empty(0), None, list[Objective]()
+    for config in recipe.objectives:
+        if isinstance(config, WordTags.Config):
+            found, vectors = tag_pictures(config, model, corpus, recipe.data.teacher, pictures)
+            built.append(config.build(found.vectors, found.share))
+            tags = found.probabilities
+        else:
+            built.append(config.build())
+    return built, vectors if asked else look(model, corpus, pictures)[0], tags
 
 
 def _validation(model: Model, corpus: Corpus, recipe: Recipe) -> dict[str, float]:

@@ -1,0 +1,104 @@
+"""The teacher's answers to single words, as probabilities: what ``WordTags`` trains speech on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lookhear.data.schema import Corpus
+from lookhear.errors import UserError, did_you_mean
+from lookhear.models.model import Model
+from lookhear.objectives.tags import WordTags
+from lookhear.objectives.words import prior_and_entropy
+from lookhear.training.pictures import look
+from lookhear.training.vocabulary import said_by_group, vocabulary
+
+__all__ = ["Tags", "calibrate", "tag_pictures"]
+
+CALIBRATED_ON = 2000
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Words, their (words, D) unit vectors, and (pictures, words) probabilities of the training pictures."""
+
+    words: list[str]
+    vectors: Tensor
+    probabilities: Tensor
+
+    @property
+    def share(self) -> Tensor:
+        return self.probabilities.float().mean(0)
+
+
+def calibrate(scores: Tensor, said: Tensor) -> tuple[float, float]:
+    """Scale and bias that make (items, words) scores log-odds of ``said`` beyond each word's prior (Platt, 1999).
+
+    Two numbers for all words: minimises the cross-entropy of σ(scale · score + bias + logit(p)), each word divided by
+    its entropy H(p), over the given items.
+    """
+    prior, entropy = prior_and_entropy(said.float().mean(0))
+    target = said.float()
+    x = nn.Parameter(torch.tensor([1.0, 0.0]))
+    optimiser = torch.optim.LBFGS([x], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        logits = scores * x[0].exp() + x[1] + prior
+        loss = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") / entropy).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return float(x[0].detach().exp()), float(x[1].detach())
+
+
+def tag_pictures(
+    config: WordTags.Config, model: Model, corpus: Corpus, splits: tuple[str, ...], rows: NDArray[np.int64]
+) -> tuple[Tags, Tensor]:
+    """What the teacher sees in the pictures of the given rows, in words of the texts of ``splits``.
+
+    The teacher's cosines become probabilities by two numbers fitted on pictures of ``splits`` and the texts there; no
+    text of any recording is read unless its split is among them.
+
+    Returns:
+        the tags, and the (pictures, D) vectors that came with them.
+
+    Raises:
+        UserError: no texts, or none of their words is asked; a word list that the corpus does not have.
+    """
+    chosen = np.isin(np.array(corpus.column("split"), dtype=object), splits)
+    text_rows = corpus.texts[chosen[corpus.texts]]
+    column, groups = corpus.column("text"), corpus.groups
+    texts = [column[i] for i in text_rows]
+    words = vocabulary(texts, config.words, config.always, _left_out(config, corpus))
+    if not words:
+        raise UserError(
+            f"{corpus.name}: no word is said five times in the texts of {', '.join(splits)}, so there are no tags",
+            "Name splits with texts in data.teacher, or leave the objective 'tags' out.",
+        )
+    said = said_by_group(texts, groups[text_rows], words, int(groups.max()) + 1)
+    prompts = [model.embed_texts([p.format(word=w) for w in words]).pooled for p in config.prompts]
+    vectors = F.normalize(torch.stack(prompts).mean(0), dim=-1).clone()
+    known = corpus.pictures[np.isin(groups[corpus.pictures], groups[text_rows])]
+    known = np.random.default_rng(0).permutation(known)[:CALIBRATED_ON]
+    _, met = look(model, corpus, known, vectors)
+    scale, bias = calibrate(met, said[torch.from_numpy(groups[known])])
+    prior, _ = prior_and_entropy(said[torch.from_numpy(np.unique(groups[text_rows]))].float().mean(0))
+    pooled, met = look(model, corpus, rows, vectors)
+    return Tags(words, vectors, torch.sigmoid(met * scale + bias + prior).half()), pooled
+
+
+def _left_out(config: WordTags.Config, corpus: Corpus) -> set[str]:
+    lists = corpus.meta.get("words", {})
+    for name in config.leave_out:
+        if name not in lists:
+            raise UserError(
+                f"{corpus.name} has no word list {name!r} (objective tags)", did_you_mean(name, list(lists))
+            )
+    return {word for name in config.leave_out for word in lists[name]}
