@@ -226,9 +226,9 @@ def test_same_seed_same_pictures_and_text_whatever_the_workers(book: Corpus, tmp
 
 
 def test_an_existing_folder(book: Corpus, folder: Path, tmp_path: Path) -> None:
-    stamp = (folder / "items-00000.parquet").stat().st_mtime_ns
+    stamp = (folder / "items-00000.arrow").stat().st_mtime_ns
     again = prepare_picturebook(folder, seed=5, scenes=SMALL, workers=0, progress=False)
-    assert (folder / "items-00000.parquet").stat().st_mtime_ns == stamp
+    assert (folder / "items-00000.arrow").stat().st_mtime_ns == stamp
     assert again.fingerprint() == book.fingerprint()
     with pytest.raises(UserError, match="seed 5, not 6"):
         prepare_picturebook(folder, seed=6, scenes=SMALL)

@@ -23,7 +23,8 @@ from lookhear.errors import UserError, did_you_mean
 
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "Corpus"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Goes up when a prepared corpus is written in another form, so that an older folder is not misread."""
 
 MEDIA = pa.struct([("path", pa.string()), ("bytes", pa.binary())])
 """A file beside the corpus (relative path) or inside it (bytes: FLAC/WAV or PNG/JPEG); null where there is none."""
@@ -44,6 +45,11 @@ SCHEMA = pa.schema(
         ("vector", pa.list_(pa.float32())),  # an image vector computed elsewhere
     ]
 )
+
+SLICE_BYTES = 2000
+"""About what a slice of a column takes, as Arrow keeps it."""
+JOINED = 4096
+"""How many slices are copied into one array, where their cells are smaller than that."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +89,22 @@ class Corpus:
         return self.take(pc.is_in(self.table["split"], pa.array(wanted)))
 
     def take(self, rows: Any) -> Corpus:
-        """The items of a boolean mask, or of an index list in its order (repeats allowed)."""
+        """The items of a boolean mask, or of an index list in its order (repeats allowed).
+
+        Sounds and pictures are not copied: the result refers to them where they lie.
+
+        Raises:
+            IndexError: a row beyond the last, or a mask of another length.
+        """
         if isinstance(rows, (pa.ChunkedArray, pa.BooleanArray)):
-            return replace(self, table=self.table.filter(rows))
-        # Arrow's take by index first joins all shards into one, sound and all: filter, then order what is left.
-        wanted, place = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
-        mask = np.zeros(len(self), dtype=bool)
-        mask[wanted] = True
-        table = self.table.filter(pa.array(mask))
-        in_order = len(place) == len(wanted) and bool((np.diff(place) > 0).all())
-        return replace(self, table=table if in_order else table.take(pa.array(place)))
+            rows = pc.fill_null(rows, False).to_numpy(zero_copy_only=False)
+        rows = np.asarray(rows)
+        if rows.dtype == bool:
+            if len(rows) != len(self):
+                raise IndexError(f"a mask of {len(rows)} for {len(self)} rows")
+            rows = np.flatnonzero(rows)
+        columns = [_pick(column, rows.astype(np.int64)) for column in self.table.columns]
+        return replace(self, table=pa.table(columns, schema=self.table.schema))
 
     def column(self, name: str) -> list[Any]:
         """One column as Python values.
@@ -130,12 +142,11 @@ class Corpus:
     @cached_property
     def pictures(self) -> NDArray[np.int64]:
         """The first row of every distinct picture: rows with an image or an image vector, one for each image file."""
-        media = self.table["image"].combine_chunks()
-        has_image = media.is_valid().to_numpy(zero_copy_only=False)
+        has_image = self.table["image"].is_valid().to_numpy()
         has_vector = self.table["vector"].is_valid().to_numpy()
         if not (has_image.any() or has_vector.any()):
             return np.zeros(0, dtype=np.int64)
-        paths = pc.struct_field(media, "path").to_pylist()
+        paths = pc.struct_field(self.table["image"], "path").to_pylist()
         seen: set[str] = set()
         rows: list[int] = []
         for i in np.flatnonzero(has_image | has_vector):
@@ -165,6 +176,29 @@ class Corpus:
         for name in ("id", "split"):
             h.update("\n".join(map(str, self.table[name].to_pylist())).encode())
         return h.hexdigest()[:16]
+
+
+def _pick(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.ChunkedArray:
+    """Some rows of a column, as slices of its chunks unless copies are smaller: media, and runs of rows such as splits.
+
+    Raises:
+        IndexError: there is no such row.
+    """
+    if len(rows) and (rows.min() < 0 or rows.max() >= len(column)):
+        raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(column)}")
+    chunks = column.chunks
+    ends = np.cumsum([len(c) for c in chunks], dtype=np.int64)
+    where = np.searchsorted(ends, rows, side="right")
+    starts = np.flatnonzero((np.diff(rows, prepend=-2) != 1) | (np.diff(where, prepend=-1) != 0))
+    lengths = np.diff(starts, append=len(rows))
+    first = np.concatenate([[0], ends])[where[starts]]
+    pieces = [chunks[w].slice(r, n) for w, r, n in zip(where[starts], rows[starts] - first, lengths)]
+    picked = pa.chunked_array(pieces, type=column.type)
+    if len(pieces) <= len(chunks) or picked.nbytes > len(pieces) * SLICE_BYTES:
+        return picked
+    # Not column.take(): that first joins all chunks into one, media and all, which can hold 2 GB at most.
+    joined = [pa.concat_arrays(pieces[i : i + JOINED]) for i in range(0, len(pieces), JOINED)]
+    return pa.chunked_array(joined, type=column.type)
 
 
 def safe_path(root: Path, relative: str) -> Path:

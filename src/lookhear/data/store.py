@@ -1,4 +1,8 @@
-"""A prepared corpus on disk: Parquet shards and ``corpus.json``, written whole or not at all."""
+"""A prepared corpus on disk: Arrow IPC shards and ``corpus.json``, written whole or not at all.
+
+Shards are read memory-mapped and in place: sounds and pictures stay in the page cache, which processes share, and cost
+no memory of their own. So nothing in them is compressed; FLAC, PNG and JPEG would not shrink further anyway.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,12 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lookhear.data.schema import SCHEMA, SCHEMA_VERSION, Corpus
 from lookhear.errors import UserError
@@ -19,6 +23,8 @@ from lookhear.errors import UserError
 __all__ = ["MANIFEST", "read_manifest", "read_store", "write_corpus"]
 
 MANIFEST = "corpus.json"
+BATCH_ROWS = 256
+"""Of a record batch: what is held in memory while writing."""
 _AGAIN = "Delete the folder and prepare the corpus again."
 
 
@@ -29,7 +35,7 @@ def write_corpus(
     shard_rows: int = 2000,
     extra: Sequence[pa.Field] = (),
 ) -> Path:
-    """Writes ``items-00000.parquet`` … and ``corpus.json`` into a new folder, which appears only when it is whole.
+    """Writes ``items-00000.arrow`` … and ``corpus.json`` into a new folder, which appears only when it is whole.
 
     Args:
         rows: keys are columns of ``SCHEMA`` or of ``extra``; a missing key is null.
@@ -51,17 +57,12 @@ def write_corpus(
         raise _write_error(e, folder) from e
     try:
         shards: list[dict[str, Any]] = []
-        waiting: list[Mapping[str, Any]] = []
-        for row in rows:
-            unknown = set(row) - set(schema.names)
-            if unknown:
-                raise UserError(f"row {row.get('id')!r} has unknown columns {sorted(unknown)}", "Pass them as `extra`.")
-            waiting.append(row)
-            if len(waiting) == shard_rows:
-                shards.append(_write_shard(waiting, schema, building, len(shards)))
-                waiting = []
-        if waiting or not shards:
-            shards.append(_write_shard(waiting, schema, building, len(shards)))
+        known = _known(rows, set(schema.names))
+        for first in known:
+            shard = chain([first], islice(known, shard_rows - 1))
+            shards.append(_write_shard(shard, schema, building, len(shards)))
+        if not shards:
+            shards.append(_write_shard(iter(()), schema, building, 0))
         manifest = {"schema": SCHEMA_VERSION, **meta, "shards": shards}
         (building / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         building.chmod(0o755)  # mkdtemp makes it private
@@ -73,33 +74,21 @@ def write_corpus(
     return folder
 
 
-def _write_shard(rows: list[Mapping[str, Any]], schema: pa.Schema, folder: Path, number: int) -> dict[str, Any]:
-    name = f"items-{number:05d}.parquet"
-    table = pa.Table.from_pylist(rows, schema=schema)
-    # FLAC, PNG and JPEG do not shrink further, and no two of them are equal.
-    media = {"audio.bytes", "image.bytes", "masks.list.element.png"}
-    leaves = _leaves(schema)
-    pq.write_table(
-        table,
-        folder / name,
-        compression={c: "none" if c in media else "zstd" for c in leaves},
-        use_dictionary=[c for c in leaves if c not in media],
-        write_statistics=False,
-    )
-    return {"file": name, "rows": len(rows)}
+def _known(rows: Iterable[Mapping[str, Any]], names: set[str]) -> Iterator[Mapping[str, Any]]:
+    """The rows, refused at the first that has another column."""
+    for row in rows:
+        if unknown := set(row) - names:
+            raise UserError(f"row {row.get('id')!r} has unknown columns {sorted(unknown)}", "Pass them as `extra`.")
+        yield row
 
 
-def _leaves(schema: pa.Schema) -> list[str]:
-    """Parquet's names of the leaf columns: ``words.list.element.start``."""
-
-    def walk(name: str, kind: pa.DataType) -> list[str]:
-        if pa.types.is_struct(kind):
-            return [leaf for f in kind for leaf in walk(f"{name}.{f.name}", f.type)]
-        if pa.types.is_list(kind):
-            return walk(f"{name}.list.element", kind.value_type)
-        return [name]
-
-    return [leaf for f in schema for leaf in walk(f.name, f.type)]
+def _write_shard(rows: Iterator[Mapping[str, Any]], schema: pa.Schema, folder: Path, number: int) -> dict[str, Any]:
+    name, count = f"items-{number:05d}.arrow", 0
+    with pa.OSFile(str(folder / name), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        while batch := list(islice(rows, BATCH_ROWS)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
+    return {"file": name, "rows": count}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -122,32 +111,41 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_store(folder: Path) -> Corpus:
-    """A prepared folder as a corpus; ``meta`` is its ``corpus.json``.
+    """A prepared folder as a corpus; ``meta`` is its ``corpus.json``. The shards stay on disk, memory-mapped.
 
     Raises:
         UserError: not a prepared corpus, of another version, or a shard that is missing, damaged or cut short.
     """
     folder = Path(folder)
     meta = read_manifest(folder)
-    tables = []
+    tables: list[pa.Table] = []
     for shard in meta.get("shards", ()):
         path = folder / shard["file"]
-        try:
-            table = pq.read_table(path, memory_map=True)
-        except FileNotFoundError as e:
-            raise UserError(f"{path} is missing", _AGAIN) from e
-        except (pa.ArrowInvalid, OSError) as e:
-            raise UserError(f"{path} is damaged ({str(e).splitlines()[0]})", _AGAIN) from e
-        missing = set(SCHEMA.names) - set(table.column_names)
-        if missing or table.num_rows != shard["rows"]:
-            what = (
-                f"lacks the columns {sorted(missing)}" if missing else f"has {table.num_rows} rows, not {shard['rows']}"
-            )
-            raise UserError(f"{path} {what}", _AGAIN)
+        table = _read_shard(path)
+        if table.num_rows != shard["rows"]:
+            raise UserError(f"{path} has {table.num_rows} rows, not {shard['rows']}", _AGAIN)
+        if tables and table.schema != tables[0].schema:
+            raise UserError(f"{path} has other columns than the shards before it", _AGAIN)
         tables.append(table)
     if not tables:
         raise UserError(f"{folder / MANIFEST} names no shards", _AGAIN)
     return Corpus(pa.concat_tables(tables), folder, str(meta.get("name", folder.name)), meta)
+
+
+def _read_shard(path: Path) -> pa.Table:
+    try:
+        with pa.memory_map(str(path)) as source:  # what was read keeps the mapping, though not the file, open
+            table = pa.ipc.open_file(source).read_all()
+        # Wrong offsets would have us read outside the mapping, later. This reads offsets and texts, not the media.
+        table.validate(full=True)
+        wrong = [f.name for f in SCHEMA if f not in set(table.schema)]
+    except FileNotFoundError as e:
+        raise UserError(f"{path} is missing", _AGAIN) from e
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:
+        raise UserError(f"{path} is damaged ({(str(e) or type(e).__name__).splitlines()[0]})", _AGAIN) from e
+    if wrong:
+        raise UserError(f"{path}: columns {wrong} are missing or of another type", _AGAIN)
+    return table
 
 
 def _write_error(error: OSError, folder: Path) -> UserError:

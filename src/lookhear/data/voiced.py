@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from lookhear.core import RATE, Section
-from lookhear.data.schema import Corpus
+from lookhear.data.schema import SCHEMA_VERSION, Corpus
 from lookhear.data.store import read_store, write_corpus
 from lookhear.errors import UserError
 
@@ -48,10 +49,11 @@ def voice_corpus(corpus: Corpus, config: Voiced, progress: bool = True) -> Corpu
     The result is kept in the cache folder under a name made of the texts and settings, and read from there next time.
     Its ``speaker`` is the synthesiser's voice, and ``synthetic`` is True.
     """
-    rows = [r for r in corpus.table.to_pylist() if r["text"] and r["audio"] is None]
+    silent = corpus.take(pc.invert(corpus.table["audio"].is_valid()))
+    rows = [r for r in silent.table.select(["id", "split", "text"]).to_pylist() if r["text"]]
     if not rows:
         raise UserError(f"{corpus.name}: no written captions to voice", "Leave data.voiced out.")
-    key = json.dumps([config.model_dump(mode="json"), [(r["id"], r["split"], r["text"]) for r in rows]])
+    key = json.dumps([SCHEMA_VERSION, config.model_dump(mode="json"), [(r["id"], r["split"], r["text"]) for r in rows]])
     folder = cache_folder() / "voiced" / hashlib.sha256(key.encode()).hexdigest()[:24]
     if not (folder / "corpus.json").is_file():
         write_corpus(_spoken(rows, config, progress), folder, {"name": f"{corpus.name} (synthetic speech)"})
@@ -80,10 +82,10 @@ def _joined(corpus: Corpus, spoken: Corpus) -> Corpus:
     place = {k: i for i, k in enumerate(corpus.table["id"].to_pylist())}
     ids = spoken.table["id"].to_pylist()
     source = [place[k if k in place else k.rsplit("/", 1)[0]] for k in ids]
-    table = corpus.table.take(pa.array(source))
+    table = corpus.take(source).table
     for name in ("id", "audio", "words", "speaker"):
         table = table.set_column(table.column_names.index(name), name, spoken.table[name])
     table = table.append_column("synthetic", pa.array([True] * len(ids)))
     rest = sorted(set(range(len(corpus))) - set(source))
-    both = pa.concat_tables([table, corpus.table.take(pa.array(rest, pa.int64()))], promote_options="permissive")
+    both = pa.concat_tables([table, corpus.take(rest).table], promote_options="permissive")
     return Corpus(both, corpus.root, corpus.name, {**corpus.meta, "synthetic speech": True})
