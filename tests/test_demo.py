@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from lookhear.demo import charts, clock, moments, numbers, run_demo, steps
+from lookhear.demo import charts, clock, moments, numbers, run_demo, steps, towers
 from lookhear.demo.cards import _heard
 from lookhear.errors import UserError
 from lookhear.models.speech import LocalTower, SeedTower
@@ -75,13 +76,17 @@ DIRECTIONS = {f"{a}_to_{b}" for a in ("audio", "image", "text") for b in ("audio
 def test_results_have_exactly_the_promised_keys_and_fractions(demo):
     out, results = demo
     assert json.loads((out / "results.json").read_text()) == results
-    assert set(results) == FIGURES | {"seed_tower", "seconds", "peak_memory_gb", "seed"}
+    spent = {"seconds", "step_seconds", "peak_memory_gb", "peak_resident_gb"}
+    assert set(results) == FIGURES | spent | {"seed_tower", "seed"}
     assert set(results["seed_tower"]) == FIGURES
     assert results["seed"] == 3
-    assert set(results["seconds"]) == {"data", "teacher", "speech", "seed_tower", "evaluation", "total"}
+    assert set(results["seconds"]) == {"data", "teacher", "speech", "evaluation", "total"}
     assert all(v > 0 for v in results["seconds"].values())
     assert results["seconds"]["total"] >= sum(v for k, v in results["seconds"].items() if k != "total") - 0.1
+    assert set(results["step_seconds"]) == {"ours", "seed_tower"}
+    assert all(0 < v < results["seconds"]["speech"] for v in results["step_seconds"].values())
     assert 0.1 < results["peak_memory_gb"] < 50
+    assert 0.1 < results["peak_resident_gb"] < 50
     for tree in (results, results["seed_tower"]):
         assert set(tree["retrieval"]) == DIRECTIONS
         for name, d in tree["retrieval"].items():
@@ -181,7 +186,9 @@ def test_a_finished_demo_answers_at_once_and_a_lost_page_is_made_again_from_what
     def never(*args, **kwargs):
         raise AssertionError("nothing may be trained or measured again")
 
-    monkeypatch.setattr(steps, "train", never)
+    monkeypatch.setattr(steps, "train_teacher", never)
+    monkeypatch.setattr(towers, "train", never)
+    monkeypatch.setattr(towers, "Child", never)
     monkeypatch.setattr(steps, "prepare_picturebook", never)
     monkeypatch.setattr(steps, "evaluate", never)
     before = (out / "report.html").read_text()
@@ -205,7 +212,25 @@ def test_recipes_without_the_needed_sections_are_refused(tmp_path):
     unsplit = (Retrieval(), *EVALUATE[1:])
     with pytest.raises(UserError, match="voice_seen"):
         run_demo(tmp_path / "x", recipes=(OURS.model_copy(update={"evaluate": unsplit}), OLDER))
+    with pytest.raises(UserError, match="trains no teacher"):
+        run_demo(tmp_path / "x", recipes=(OURS.model_copy(update={"teacher_run": "run"}), OLDER))
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("name", ["run", "run-seed"])
+def test_with_one_tower_finished_only_the_other_is_trained(demo, tmp_path, monkeypatch, name):
+    plan = steps.Demo.of(tmp_path, 3, True, OURS, OLDER)
+    for folder in ("run", "run-seed"):
+        shutil.copytree(demo[0] / folder, tmp_path / folder)
+    (tmp_path / name / "speech.done").unlink()
+    trained = []
+    monkeypatch.setattr(towers, "Child", None)
+    monkeypatch.setattr(towers, "train", lambda recipe, data, out, progress: trained.append((recipe, out.name)))
+    said: list[str] = []
+    steps.learn(plan, clock.Clock(tmp_path / "demo.json", {}, 1.0, said.append), False, said.append)
+    assert trained == [(plan.ours if name == "run" else plan.seed_tower, name)]
+    assert plan.ours.to_toml() == (demo[0] / "run" / "recipe.toml").read_text()
+    assert "the other is done" in said[0]
 
 
 @pytest.fixture
@@ -234,12 +259,12 @@ def test_clock_scales_what_is_left_by_measured_speed_and_survives_a_stop(tmp_pat
     c = clock.Clock(tmp_path / "demo.json", {"seed": 0}, 1.0, said.append)
     with c.stage("teacher", "teaching"):
         time_at[0] += 7
-        c.turn("speech", "hearing")
-        c.turn("speech", "hearing")
+    with c.stage("speech", "hearing"):
         time_at[0] += 1
     assert c.seconds == {"data": 30, "teacher": 12, "speech": 1}
     assert c.total() == 43
     assert c.memory > 0.01
+    assert c.resident > 0.01
     assert said[0] == "[1/3] drawing … about 60 s left in all"
     assert [line[:6] for line in said] == ["[1/3] ", "[2/3] ", "[2/3] ", "[3/3] "]
     assert "about 2 min" in said[1]

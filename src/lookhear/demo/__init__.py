@@ -22,7 +22,7 @@ def run_demo(
     recipes: tuple[Recipe, Recipe] | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Picture book → teacher → speech tower → the seed's tower → evaluation → search → report.
+    """Picture book → teacher → our speech tower beside the seed's → evaluation → search → report.
 
     A stopped demo goes on where it was when it is started again with the same arguments; a finished one answers at
     once.
@@ -40,17 +40,21 @@ def run_demo(
 
     Raises:
         UserError: the folder holds a demo of other settings, or a stage could not be run.
+        KeyboardInterrupt: when what is being trained is saved.
     """
+    from tqdm import tqdm
+
     from lookhear.demo import report, steps
     from lookhear.demo.clock import Clock
     from lookhear.demo.results import results_tree
+    from lookhear.demo.towers import torch_threads
     from lookhear.models.model import write_atomically
     from lookhear.recipe import load_recipe
 
     out = Path(out)
 
     def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        tqdm.write(line, file=sys.stderr)  # bars that are on the screen make room for it
 
     ours, older = recipes or (load_recipe(RECIPES[0]), load_recipe(RECIPES[1]))
     demo = steps.Demo.of(out, seed, quick, ours, older)
@@ -58,15 +62,21 @@ def run_demo(
     if (out / "results.json").is_file() and (out / "report.html").is_file():
         say(f"finished already: {out / 'report.html'}")
         return dict(steps.read_json(out / "results.json"))
-    steps.draw_book(demo, clock, progress)
-    steps.learn(demo, clock, progress)
-    steps.learn_seed(demo, clock, progress)
-    steps.measure(demo, clock, progress, say)
-    with clock.stage("search", "search and report"):
-        steps.look_up(demo, progress)
-        parts = report.gather(demo)
+    with torch_threads(demo.threads):
+        steps.draw_book(demo, clock, progress)
+        steps.teach(demo, clock, progress)
+        steps.learn(demo, clock, progress, say)
+        steps.measure(demo, clock, progress, say)
+        with clock.stage("search", "search and report"):
+            steps.look_up(demo, progress)
+            parts = report.gather(demo)
     evaluation = steps.read_json(out / "evaluation.json")
-    results = results_tree(evaluation, clock.seconds | {"total": clock.total()}, clock.memory, seed)
+    spent = {
+        "seconds": clock.seconds | {"total": clock.total()},
+        "step_seconds": steps.step_seconds(demo),
+        "memory": {"peak_memory_gb": clock.memory, "peak_resident_gb": clock.resident},
+    }
+    results = results_tree(evaluation, seed=seed, **spent)
     write_atomically(out / "report.html", report.write(parts, evaluation, results).encode())
     write_atomically(out / "results.json", report.as_json(results))
     say(f"report: {out / 'report.html'}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -186,11 +185,14 @@ def spending(results: Mapping[str, Any]) -> str:
     names = {
         "data": "picture book",
         "teacher": "teacher",
-        "speech": "speech tower",
-        "seed_tower": "the seed’s tower",
+        "speech": "both speech towers",
         "evaluation": "evaluation",
     }
     parts = [(label, s[k]) for k, label in names.items()]
     parts.append(("search and report", max(0.0, s["total"] - sum(v for _, v in parts))))
-    text = f"{s['total'] / 60:.1f} minutes in all, {escape(format(results['peak_memory_gb'], '.1f'))} GB at most."
+    own = results["step_seconds"]
+    text = (
+        f"{s['total'] / 60:.1f} minutes in all, {results['peak_memory_gb']:.1f} GB at most in all processes. The "
+        f"training steps of our tower took {own['ours']:.0f} s, those of the seed’s {own['seed_tower']:.0f} s."
+    )
     return f"<p>{text}</p>{stacked_bar(parts)}"

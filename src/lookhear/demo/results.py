@@ -58,20 +58,27 @@ def _spotting(result: Result) -> dict[str, Any]:
 
 
 def results_tree(
-    evaluation: Mapping[str, Mapping[str, Result]], seconds: Mapping[str, float], memory: float, seed: int
+    evaluation: Mapping[str, Mapping[str, Result]],
+    *,
+    seconds: Mapping[str, float],
+    step_seconds: Mapping[str, float],
+    memory: Mapping[str, float],
+    seed: int,
 ) -> dict[str, Any]:
     """The whole of ``results.json``.
 
     Args:
         evaluation: "ours" and "seed_tower" → section → result.
         seconds: stage → seconds, and "total"; a stage whose outcome lay there before counts 0.
-        memory: peak, in GB.
+        step_seconds: "ours" and "seed_tower" → seconds of its training steps, which run side by side in "speech".
+        memory: "peak_memory_gb" and "peak_resident_gb".
     """
-    kept = ("data", "teacher", "speech", "seed_tower", "evaluation", "total")
+    kept = ("data", "teacher", "speech", "evaluation", "total")
     return {
         **figures(evaluation["ours"]),
         "seed_tower": figures(evaluation["seed_tower"]),
         "seconds": {k: round(seconds.get(k, 0.0), 2) for k in kept},
-        "peak_memory_gb": round(memory, 3),
+        "step_seconds": {k: round(v, 2) for k, v in step_seconds.items()},
+        **{k: round(v, 3) for k, v in memory.items()},
         "seed": seed,
     }

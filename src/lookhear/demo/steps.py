@@ -15,17 +15,19 @@ from lookhear.data.store import MANIFEST, read_store
 from lookhear.demo.clock import Clock
 from lookhear.demo.moments import found_words, ranked_pictures
 from lookhear.demo.results import LISTS
+from lookhear.demo.towers import Lesson, train_both
 from lookhear.errors import UserError
 from lookhear.models.model import Model, write_atomically
+from lookhear.models.teacher import ClipTeacher
 from lookhear.recipe import Recipe
 from lookhear.search.embed import index_files
 from lookhear.search.searcher import Searcher
 from lookhear.tasks import Localisation, Retrieval
 from lookhear.tasks.base import Encoded
 from lookhear.tasks.evaluate import evaluate
-from lookhear.training.train import train
+from lookhear.training.train import train_teacher
 
-__all__ = ["Demo", "draw_book", "learn", "learn_seed", "look_up", "measure"]
+__all__ = ["Demo", "draw_book", "learn", "look_up", "measure", "step_seconds", "teach"]
 
 WORKERS = 2
 QUICK_SCENES = {"teacher": 40, "train": 16, "val": 4, "test": 20, "open": 12}
@@ -39,23 +41,29 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Demo:
-    """One demo: where it lies and what it trains."""
+    """One demo: where it lies and what it trains.
+
+    ``threads``: CPU threads of the whole demo; None leaves PyTorch's choice. It stands in neither recipe, for a run
+    goes on only with the recipe it began with, and how many threads it gets depends on what is trained beside it.
+    """
 
     out: Path
     seed: int
     quick: bool
     ours: Recipe
     seed_tower: Recipe
+    threads: int | None = None
 
     @staticmethod
     def of(out: Path, seed: int, quick: bool, ours: Recipe, seed_tower: Recipe) -> Demo:
-        """The recipes fitted to each other: one seed, one teacher, equal steps of equal batches.
+        """The recipes fitted to each other: one seed, one teacher, equal steps of equal batches; ``threads`` of ours.
 
         Raises:
-            UserError: a recipe without the evaluation sections that the results need.
+            UserError: a recipe that trains no teacher, or without the evaluation sections that the results need.
         """
         _check(ours)
-        ours = ours.model_copy(update={"seed": seed})
+        threads = ours.threads
+        ours = ours.model_copy(update={"seed": seed, "threads": None})
         if quick:
             loop = {"epochs": 2.0, "batch_size": 8, "validate_every": 0.0}
             ours = ours.model_copy(
@@ -67,11 +75,12 @@ class Demo:
         equal = {k: getattr(ours.training, k) for k in ("epochs", "batch_size", "validate_every", "select")}
         shared = {
             "seed": seed,
-            "teacher_run": str((out / "run").resolve()),
+            "threads": None,
+            "teacher_run": str((out / "run" / "teacher").resolve()),
             "training": seed_tower.training.model_copy(update=equal),
             "evaluate": ours.evaluate,
         }
-        return Demo(out, seed, quick, ours, seed_tower.model_copy(update=shared))
+        return Demo(out, seed, quick, ours, seed_tower.model_copy(update=shared), threads)
 
     @property
     def book(self) -> Path:
@@ -87,6 +96,8 @@ class Demo:
 
 
 def _check(recipe: Recipe) -> None:
+    if recipe.teacher_run or isinstance(recipe.teacher, ClipTeacher):
+        raise UserError(f"recipe {recipe.name!r} trains no teacher", "The demo trains one on its picture book.")
     sections = {t.name: t for t in recipe.evaluate}
     missing = {"retrieval", "localisation", *LISTS} - sections.keys()
     if missing:
@@ -124,32 +135,39 @@ def draw_book(demo: Demo, clock: Clock, progress: bool) -> None:
         prepare_picturebook(demo.book, demo.seed, scenes=scenes, workers=WORKERS, progress=progress)
 
 
-def learn(demo: Demo, clock: Clock, progress: bool) -> None:
-    """Stages 2 and 3: the teacher, then our speech tower."""
-    if (demo.run / "speech.done").is_file():
+def teach(demo: Demo, clock: Clock, progress: bool) -> None:
+    """Stage 2: the teacher of both towers, in the folder of our run."""
+    if (demo.run / "teacher" / "model.json").is_file():
         return
-    speech = "speech tower: learning to hear what the teacher sees"
-
-    def say(line: str) -> None:
-        if line.startswith("speech"):
-            clock.turn("speech", speech)
-
-    taught = (demo.run / "teacher" / "model.json").is_file()
-    first = ("speech", speech) if taught else ("teacher", "teacher: learning pictures and written words")
-    with clock.stage(*first):
-        train(demo.ours, demo.book, demo.run, progress=progress, say=say)
+    with clock.stage("teacher", "teacher: learning pictures and written words"):
+        train_teacher(demo.ours, demo.book, demo.run, progress=progress)
 
 
-def learn_seed(demo: Demo, clock: Clock, progress: bool) -> None:
-    """Stage 4: the seed's tower from the same teacher, in as many steps."""
-    if (demo.seed_run / "speech.done").is_file():
+def learn(demo: Demo, clock: Clock, progress: bool, say: Say) -> None:
+    """Stage 3: our speech tower and the seed's from the same teacher, in as many steps, side by side."""
+    lessons = (
+        Lesson("our tower", demo.ours, demo.book, demo.run),
+        Lesson("the seed's tower", demo.seed_tower, demo.book, demo.seed_run),
+    )
+    left = [lesson for lesson in lessons if not lesson.finished]
+    if not left:
         return
-    with clock.stage("seed_tower", "the seed's tower: the same lesson for the older design"):
-        train(demo.seed_tower, demo.book, demo.seed_run, progress=progress)
+    who = "our tower and the seed's, side by side" if len(left) == 2 else f"{left[0].name}, the other is done"
+    with clock.stage("speech", f"speech: learning to hear what the teacher sees ({who})", len(left) - 1):
+        if len(left) == 2:
+            train_both(left[0], left[1], progress, say)
+        else:
+            left[0].learn(progress)
+
+
+def step_seconds(demo: Demo) -> dict[str, float]:
+    """How long each tower's training steps took, without its preparations and validations."""
+    runs = {"ours": demo.run, "seed_tower": demo.seed_run}
+    return {name: read_json(run / "seconds.json")["speech_steps"] for name, run in runs.items()}
 
 
 def measure(demo: Demo, clock: Clock, progress: bool, say: Say) -> None:
-    """Stage 5: both towers on the held-out splits; writes ``evaluation.json`` and ``moments.json``."""
+    """Stage 4: both towers on the held-out splits; writes ``evaluation.json`` and ``moments.json``."""
     if (demo.out / "evaluation.json").is_file():
         return
     with clock.stage("evaluation", "evaluation: retrieval, spotting, localisation"):
@@ -189,7 +207,7 @@ def _moments(demo: Demo, heard: Encoded) -> dict[str, Any]:
 
 
 def look_up(demo: Demo, progress: bool) -> None:
-    """Part of stage 6: an index of test recordings in unseen voices, and what it answers; writes ``searches.json``."""
+    """Part of stage 5: an index of test recordings in unseen voices, and what it answers; writes ``searches.json``."""
     if (demo.out / "searches.json").is_file():
         return
     folder = demo.out / "recordings"
