@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lookhear.audio import LogMel, Mfcc, normalise
 from lookhear.core import Features, Padded, Section, pool
@@ -181,7 +183,11 @@ class SeedTower(SpeechTower):
         h = h.transpose(1, 2)
         if self.positions is not None:
             h = h + self.positions[torch.arange(h.shape[1], device=h.device).clamp(max=self.MAX_STEPS - 1)]
-        h = self.transformer(h, src_key_padding_mask=~mask)
+        # Utterances of seconds are a few dozen steps: there the flash kernel's backward pass on CPUs took a quarter of
+        # the training step. Hours in one piece, which is no training, need the kernels that hold no (N, N) matrix.
+        plain = self.training and h.device.type == "cpu"
+        with sdpa_kernel(SDPBackend.MATH) if plain else nullcontext():
+            h = self.transformer(h, src_key_padding_mask=~mask)
         local = self.project(self.norm(h)).float() * mask[..., None]
         pooled = F.normalize(local[:, 0], dim=-1) if self.readout == "first" else pool(local, mask)
         return Features(pooled, local, mask, self.step)
