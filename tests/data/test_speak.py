@@ -118,7 +118,7 @@ def test_mistakes_are_named(voice: Synthesiser, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_voice_lists() -> None:
-    assert len(TRAIN_VOICES) == 28
+    assert len(TRAIN_VOICES) == 65
     assert len(TEST_VOICES) == 9
     assert len(set(TRAIN_VOICES) | set(TEST_VOICES)) == len(TRAIN_VOICES) + len(TEST_VOICES)
     train, test = ({v.split("+")[1] for v in voices if "+" in v} for voices in (TRAIN_VOICES, TEST_VOICES))

@@ -1,4 +1,4 @@
-"""Batch normalisation that does not see padding."""
+"""Batch normalisation that does not see padding; the middle of pooled vectors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lookhear.core import lengths_to_mask
-from lookhear.models.norm import MaskedBatchNorm
+from lookhear.models.norm import Centre, MaskedBatchNorm
 
 
 def batch(lengths: list[int], width: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,3 +65,30 @@ def test_evaluation_changes_no_statistics() -> None:
     norm(*batch([3, 5]))
     assert norm.mean.tolist() == [0, 0, 0]
     assert norm.var.tolist() == [1, 1, 1]
+
+
+def test_the_centre_by_hand() -> None:
+    centre = Centre(3, momentum=0.5)
+    x = nn.functional.normalize(torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 2.0]]), dim=-1).requires_grad_()
+    first = centre(x)
+    middle = torch.tensor([0.15, 0.2, 0.25])  # half way from 0 to the mean (0.3, 0.4, 0.5)
+    assert torch.allclose(centre.mean, middle)
+    away = x.detach() - middle
+    assert torch.allclose(first.detach(), away / away.norm(dim=-1, keepdim=True), atol=1e-6)
+    centre(x)  # moves the mean, not what was computed before
+    first.sum().backward()
+    assert x.grad is not None
+    before = centre.mean.clone()
+    centre.eval()
+    centre(x)
+    assert torch.equal(centre.mean, before)
+
+
+def test_the_centre_lets_a_third_modality_be_found() -> None:
+    """Vectors that share a large part are told apart by what is left of it."""
+    rng = torch.Generator().manual_seed(0)
+    own = torch.randn(200, 16, generator=rng)
+    x = nn.functional.normalize(own + 6, dim=-1)
+    centre = Centre(16, momentum=1.0)
+    assert float(x.mean(0).norm()) > 0.9
+    assert float(centre(x).mean(0).norm()) < 0.1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lookhear.audio import pad_audio
-from lookhear.core import Padded, pool
+from lookhear.core import Padded, pool, unit_from
 from lookhear.models import speech
 from lookhear.models.speech import LocalTower, SeedTower, SpeechTower
 
@@ -89,8 +89,10 @@ def test_shapes_and_pooling(name: str) -> None:
     assert f.local.shape == (2, -(-101 // stride), 12)
     assert torch.allclose(f.pooled.norm(dim=-1), torch.ones(2))
     first = isinstance(config, SeedTower.Config) and config.readout == "first"
-    wanted = F.normalize(f.local[:, 0], dim=-1) if first else pool(f.local, f.mask)
-    assert torch.allclose(f.pooled, wanted, atol=1e-6)
+    tower.centre.mean.copy_(torch.linspace(0, 0.2, 12))
+    f = tower(pad_audio([noise(16000), noise(5000)]))
+    whole = F.normalize(f.local[:, 0], dim=-1) if first else pool(f.local, f.mask)
+    assert torch.allclose(f.pooled, unit_from(tower.centre.mean, whole), atol=1e-6)
 
 
 # Receptive field of the local tower. The mean of each log-mel band over the recording is taken off first, which couples

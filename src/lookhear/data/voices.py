@@ -18,21 +18,21 @@ from lookhear.errors import UserError
 
 __all__ = ["TEST_VOICES", "TRAIN_VOICES", "clean", "perturb", "speak_varied", "voice_captions"]
 
-TRAIN_VOICES: tuple[str, ...] = (
+_VARIANTS: dict[str, str] = {
     # American
-    *("en-us", "en-us+m1", "en-us+f3", "en-us+Annie", "en-us+klatt4", "en-us+Lee", "en-us+Reed"),
-    # British
-    *("en", "en+f2", "en+m3", "en+steph", "en+edward", "en+robert"),
-    # Received Pronunciation
-    *("en-gb-x-rp", "en-gb-x-rp+f4", "en-gb-x-rp+m4", "en-gb-x-rp+linda", "en-gb-x-rp+benjamin"),
-    # Scottish
-    *("en-gb-scotland", "en-gb-scotland+m2", "en-gb-scotland+f1", "en-gb-scotland+Alicia"),
-    # Lancastrian
-    *("en-gb-x-gbclan+m6", "en-gb-x-gbclan+aunty", "en-gb-x-gbclan+Mario"),
-    # Caribbean
-    *("en-029+m5", "en-029+f1", "en-029+marcelo"),
+    "en-us": "m1 f3 Annie klatt4 Lee Reed Alex Diogo Jacky antonio edward2 ian klatt2 miguel pablo sandro zac",
+    "en": "f2 m3 steph edward robert Andy Gene caleb grandpa klatt6 mike2 travis Gene2",  # British
+    "en-gb-x-rp": "f4 m4 linda benjamin Denis Marco ed iven michel pedro victor",  # Received Pronunciation
+    "en-gb-scotland": "m2 f1 Alicia Henrique gustave norbert",  # Scottish
+    "en-gb-x-gbclan": "m6 aunty Mario Michael iven3 quincy",  # Lancastrian
+    "en-029": "m5 f1 marcelo Mike john rob",  # Caribbean
+}
+TRAIN_VOICES: tuple[str, ...] = tuple(
+    f"{accent}+{variant}" if variant else accent
+    for accent, variants in _VARIANTS.items()
+    for variant in ("", *variants.split())
 )
-"""28 voices: six accents, with variants of both genders."""
+"""65 voices: six accents, with variants of both genders."""
 
 TEST_VOICES: tuple[str, ...] = (
     *("en-us+f5", "en-us+adam", "en-us+belinda", "en+shelby", "en+max"),

@@ -1,4 +1,4 @@
-"""Batch normalisation that sees only real frames, of all processes."""
+"""Statistics over the batch of all processes: batch normalisation of real frames, and the middle of pooled vectors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,38 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-__all__ = ["MaskedBatchNorm"]
+from lookhear.core import unit_from
+
+__all__ = ["Centre", "MaskedBatchNorm"]
+
+
+def _over_processes(sums: Tensor) -> Tensor:
+    """Sums of this process → those of all, with gradient."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return sums
+    from torch.distributed.nn.functional import all_reduce
+
+    total: Tensor = all_reduce(sums)  # type: ignore[no-untyped-call]
+    return total
+
+
+class Centre(nn.Module):
+    """Unit vectors seen from their running mean (see ``unit_from``), which no gradient reaches."""
+
+    mean: Tensor
+
+    def __init__(self, dim: int, momentum: float = 0.02) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.momentum = momentum
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D) unit vectors → (B, D) unit vectors."""
+        if self.training:
+            with torch.no_grad():
+                sums = _over_processes(torch.cat([x.float().sum(0), x.new_tensor([len(x)], dtype=torch.float32)]))
+                self.mean.lerp_(sums[:-1] / sums[-1], self.momentum)
+        return unit_from(self.mean.clone(), x)
 
 
 class MaskedBatchNorm(nn.Module):
@@ -38,11 +69,7 @@ class MaskedBatchNorm(nn.Module):
         real = x * m
         # Summed in single precision whatever the activations are kept in.
         total, squares = (v.sum((0, 2), dtype=torch.float32) for v in (real, real * real))
-        sums = torch.cat([total, squares, mask.sum().reshape(1).float()])
-        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-            from torch.distributed.nn.functional import all_reduce
-
-            sums = all_reduce(sums)  # type: ignore[no-untyped-call]
+        sums = _over_processes(torch.cat([total, squares, mask.sum().reshape(1).float()]))
         c = x.shape[1]
         count = sums[-1].clamp(min=1)
         mean = sums[:c] / count

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lookhear.audio import LogMel, Mfcc, normalise
 from lookhear.core import Features, Padded, Section, pool
-from lookhear.models.norm import MaskedBatchNorm
+from lookhear.models.norm import Centre, MaskedBatchNorm
 
 __all__ = ["LocalTower", "SeedTower", "SpeechTower", "SpeechTowerConfig"]
 
@@ -72,8 +72,9 @@ class LocalTower(SpeechTower):
     """Convolutions of a bounded receptive field, and a gate that says how much each frame counts.
 
     Log-mel → two strided convolutions (40 ms a step) → residual dilated convolutions → D values and one gate a frame.
-    The local vectors are gate × value and the pooled vector is the unit vector along their sum, so whatever the
-    pooled vector says of an utterance is said at a place: words can be found where they are spoken.
+    The local vectors are gate × value and the pooled vector points along their sum, seen from the middle of all
+    utterances (``Centre``), so whatever the pooled vector says of an utterance is said at a place: words can be found
+    where they are spoken.
     """
 
     class Config(Section):
@@ -114,6 +115,7 @@ class LocalTower(SpeechTower):
         self.blocks = nn.ModuleList([_Block(w, config.kernel, d, config.dropout) for d in config.dilations])
         self.value = nn.Linear(w, dim)
         self.gate = nn.Linear(w, 1)
+        self.centre = Centre(dim)
         self.step = 0.04
         frames = 9 + 2 * 4 + sum(4 * (config.kernel - 1) * d for d in config.dilations)
         self.receptive_field = 0.025 + 0.01 * (frames - 1)
@@ -129,7 +131,7 @@ class LocalTower(SpeechTower):
             h = block(h, mask)
         h = F.gelu(h.transpose(1, 2))
         local = (self.value(h) * torch.sigmoid(self.gate(h))).float() * mask[..., None]
-        return Features(pool(local, mask), local, mask, self.step)
+        return Features(self.centre(pool(local, mask)), local, mask, self.step)
 
 
 class SeedTower(SpeechTower):
@@ -171,6 +173,7 @@ class SeedTower(SpeechTower):
         layer = nn.TransformerEncoderLayer(w, config.heads, 4 * w, 0.0, F.gelu, batch_first=True, norm_first=True)
         self.transformer = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.norm, self.project = nn.LayerNorm(w), nn.Linear(w, dim, bias=False)
+        self.centre = Centre(dim)
         self.readout, self.step, self.receptive_field = config.readout, 0.16, float("inf")
 
     def encode(self, mel: Padded) -> Features:
@@ -190,7 +193,7 @@ class SeedTower(SpeechTower):
             h = self.transformer(h, src_key_padding_mask=~mask)
         local = self.project(self.norm(h)).float() * mask[..., None]
         pooled = F.normalize(local[:, 0], dim=-1) if self.readout == "first" else pool(local, mask)
-        return Features(pooled, local, mask, self.step)
+        return Features(self.centre(pooled), local, mask, self.step)
 
 
 SpeechTowerConfig = Annotated[LocalTower.Config | SeedTower.Config, Field(discriminator="kind")]

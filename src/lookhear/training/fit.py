@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import math
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -295,6 +297,8 @@ def _run(
             _log(state, {k: v / count for k, v in sums.items()}, config.batch_size, per_epoch, log)
             bar.set_postfix(loss=f"{sums['loss'] / count:.3f}")
             sums, count = {}, 0
+        if state.step % 10 == 0:
+            _give_back()
         if checkpoint is not None and (time.monotonic() - saved > config.save_every and not last):
             checkpoint.save(state)
             saved = time.monotonic()
@@ -302,6 +306,16 @@ def _run(
         keep()
     if checkpoint is not None:
         checkpoint.save(state)
+
+
+def _give_back() -> None:
+    """Returns free pages to the system, where the C library can (glibc).
+
+    Every batch has another length, so the heap falls into pieces that fit nothing: after 60 steps of the picture book
+    it held 0.5 GB that nobody used, after 300 1.3. Called every ten steps this costs 2 % of their time.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def _log(state: Progress, means: dict[str, float], items: int, per_epoch: int, log: Any) -> None:
