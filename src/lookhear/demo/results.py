@@ -49,9 +49,10 @@ def _direction(result: Result) -> dict[str, Any]:
 
 
 def _spotting(result: Result) -> dict[str, Any]:
+    teacher = {k: None if result[k] is None else result[k]["value"] for k in ("teacher_mAP", "teacher_peak_mAP")}
     return {
         "mAP": result["mAP"]["value"],
-        "teacher_mAP": None if result["teacher_mAP"] is None else result["teacher_mAP"]["value"],
+        **teacher,
         "chance": result["mAP"]["chance"],
         "words": result["words"],
     }
