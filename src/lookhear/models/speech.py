@@ -78,14 +78,10 @@ class LocalTower(SpeechTower):
     """
 
     class Config(Section):
-        """See the class; ``dilations`` has one entry per block, in steps of 40 ms.
-
-        ``highest`` is the upper edge of the log-mel bands in Hz: of recordings made at 8 kHz, nothing lies above 4000.
-        """
+        """See the class; ``dilations`` has one entry per block, in steps of 40 ms."""
 
         kind: Literal["local"] = "local"
         bins: int = Field(40, ge=8, le=128)
-        highest: float = Field(7600.0, gt=500, le=8000)
         width: int = Field(192, ge=8)
         kernel: int = Field(5, ge=1)
         dilations: tuple[Annotated[int, Field(ge=1)], ...] = (1, 1, 2)
@@ -104,7 +100,7 @@ class LocalTower(SpeechTower):
     def __init__(self, config: Config, dim: int) -> None:
         super().__init__()
         w = config.width
-        self.frontend = LogMel(config.bins, high=config.highest)
+        self.frontend = LogMel(config.bins)
         self.stem = nn.ModuleList(
             [
                 nn.Conv1d(config.bins, w, 9, stride=2, padding=4, bias=False),

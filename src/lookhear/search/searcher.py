@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from lookhear.audio import load_audio
-from lookhear.core import Features, Hit
+from lookhear.core import Hit
 from lookhear.data.images import load_image
 from lookhear.errors import UserError, did_you_mean
 from lookhear.models.model import Model
 from lookhear.search.embed import AUDIO, IMAGE, fingerprint
 from lookhear.search.index import Found, open_index
 from lookhear.search.moments import around
+from lookhear.search.rescore import Query, content_words, pad_local, rescore
 
 __all__ = ["Searcher"]
 
 _KINDS = {"recordings": "audio", "pictures": "image"}
-_FIRST = 8  # rows asked of the index for each hit wanted: overlapping segments are one moment, and some fall away
+_FIRST = 2_000  # rows that the index gives by their wholes, to be read again by their local vectors
+_EACH = 8  # rows at least for each hit wanted: overlapping segments are one moment, and some fall away
 
 
 class Searcher:
@@ -51,9 +51,19 @@ class Searcher:
     ) -> list[Hit]:
         """The ``k`` best moments and pictures, best first.
 
-        A hit's score is the similarity in [-1, 1] of the whole segment (or picture) to the query, read as in training;
-        its start and end are the stretch around the peak of the segment's score curve, and 0, 0 for a picture. Moments
-        of one file that overlap are one, so fewer than ``k`` may be left of a small index.
+        A text is looked for as a person means it. Over recordings, one content word ("umbrella", "the umbrella") is
+        read at its best moment: the cosine in [-1, 1] that ``spot`` reads too. Several ("a red boat in the snow") are read
+        by the mean of their words' best moments, and the longer the text, the more also by the similarity of the whole
+        text to the whole segment (``rescore``). That similarity alone, read as in training, is the score of all other
+        queries (pictures, recordings, texts of function words only) and of pictures that are found.
+
+        There are two stages: the index finds the segments nearest to the query as wholes, 2,000 of them or 8 × ``k``
+        if that is more, and these are read again. So a search for words is exact up to 2,000 segments, and beyond that
+        the best of the 2,000 that are nearest as wholes.
+
+        A hit's start and end are the stretch around the peak of the segment's score curve (the highest of its words'
+        curves), and 0, 0 for a picture. Moments of one file that overlap are one, so fewer than ``k`` may be left of a
+        small index.
 
         Args:
             query: a text, or the path of a picture or recording.
@@ -62,46 +72,43 @@ class Searcher:
             modality: what the query is; by default a file if it ends like one and exists, else a text.
 
         Raises:
-            UserError: an unknown kind, a file that cannot be read, or a text the encoder can make nothing of.
+            UserError: an unknown kind, a file that cannot be read, or a text or word the encoder can make nothing of.
         """
         if kind is not None and kind not in _KINDS:
             raise UserError(f"no kind {kind!r}", did_you_mean(kind, _KINDS))
         if k < 1:
             raise UserError(f"{k} hits wanted", "Ask for at least one.")
-        vector = self._embed(query, modality or _modality(query))
+        asked = self._embed(query, modality or _modality(query))
         where = {"modality": _KINDS[kind]} if kind else None
-        wanted = _FIRST * k
+        wanted = max(_FIRST, _EACH * k)
         while True:
-            found = self.index.search(vector.numpy(), wanted, where)[0]
-            hits = _distinct(sorted(self._placed(found, vector, str(query)), key=lambda h: -h.score))
-            if len(hits) >= k or len(found) < wanted:
-                return hits[:k]
+            found = self.index.search(asked.whole.numpy(), wanted, where)[0]
+            ranked = rescore(self.index, found, asked, self.model.compatibility)
+            hits = list(islice(_distinct(self._placed(ranked, asked)), k))
+            if len(hits) == k or len(found) < wanted:
+                return hits
             wanted *= 4
 
-    def _embed(self, query: str | Path, modality: str) -> Tensor:
-        """(1, D) unit vector of the query."""
+    def _embed(self, query: str | Path, modality: str) -> Query:
         if modality == "text":
-            features = self.model.embed_texts([str(query)])
+            vectors = self.model.embed_texts([str(query), *content_words(str(query))]).pooled.float()
         elif modality == "picture":
-            features = self.model.embed_images([load_image(query)])
+            vectors = self.model.embed_images([load_image(query)]).pooled.float()
         else:
-            features = self.model.embed_audio([load_audio(query)])
-        return features.pooled.float()
+            vectors = self.model.embed_audio([load_audio(query)]).pooled.float()
+        return Query(str(query), vectors[:1], vectors[1:])
 
-    def _placed(self, found: list[Found], query: Tensor, text: str) -> Iterator[Hit]:
-        """Whole segments as moments; scores are read again where the model does not pool by a sum."""
-        compatibility, step = self.model.compatibility, self.index.about["step"]
+    def _placed(self, found: Iterable[Found], query: Query) -> Iterator[Hit]:
+        """Whole segments as the moments where they meet the query, one by one."""
+        step = self.index.about["step"]
         for f in found:
             if f.modality == "image":
-                yield Hit(f.file, text, 0.0, 0.0, f.score)
+                yield Hit(f.file, query.text, 0.0, 0.0, f.score)
                 continue
-            local = torch.from_numpy(self.index.local(f)).float()[None]
-            features = Features(query, local, torch.ones(local.shape[:2], dtype=torch.bool), step)
-            curve = compatibility.curve(features, query)[0, :, 0]
+            features = pad_local([self.index.local(f)], step)
+            curve = self.model.compatibility.curve(features, query.placed_by)[0].amax(1)
             span = around(curve, int(curve.argmax()), step, f.start)
-            # The index ranks by pooled vectors, which is exact for sums and a first choice for other readings.
-            score = f.score if compatibility.kind == "sum" else float(compatibility.pooled(features, query)[0, 0])
-            yield Hit(f.file, text, span.start, min(span.end, f.end), score)
+            yield Hit(f.file, query.text, span.start, min(span.end, f.end), f.score)
 
 
 def _modality(query: str | Path) -> str:
@@ -112,17 +119,15 @@ def _modality(query: str | Path) -> str:
     return "text"
 
 
-def _distinct(hits: list[Hit]) -> list[Hit]:
-    """The best of hits that overlap in time in one file, in the order given."""
-    out: list[Hit] = []
+def _distinct(hits: Iterable[Hit]) -> Iterator[Hit]:
+    """The first of hits that overlap in time in one file, in the order given."""
     by_file: dict[str, list[Hit]] = {}
     for hit in hits:
         others = by_file.setdefault(hit.file, [])
         # A picture has no times: it is listed once, and two rows of one picture would be the same file twice.
         if not any(hit.start < o.end and o.start < hit.end for o in others):
             others.append(hit)
-            out.append(hit)
-    return out
+            yield hit
 
 
 def _run_of(index: Path, run: str) -> Path:
