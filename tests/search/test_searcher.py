@@ -1,4 +1,4 @@
-"""Search: scores are the model's, places come from the curve, overlapping segments are one moment."""
+"""Search: scores are the model's readings, places come from the curve, overlapping segments are one moment."""
 
 import shutil
 from itertools import pairwise
@@ -20,16 +20,32 @@ def searcher(tiny_index, tiny_model):
     return Searcher(tiny_index, tiny_model)
 
 
-def test_scores_are_cosines_of_pooled_vectors(searcher, tiny_model, tiny_folder):
+def readings(model, files, text, words=()):
+    """(files,) cosines of pooled vectors, and the mean of the words' best moments."""
+    heard = model.embed_audio([load_audio(f) for f in files])
+    whole = (heard.pooled @ model.embed_texts([text]).pooled.T)[:, 0]
+    return whole, model.compatibility.peak(heard, model.embed_texts(list(words) or [text]).pooled).mean(1)
+
+
+@pytest.mark.parametrize("text", ["over there", "dog", "a dog", "a red boat", "the small dog by the red boat"])
+def test_scores_are_words_at_their_best_moments_and_wholes(searcher, tiny_model, tiny_folder, text):
+    words = {"over there": [], "dog": ["dog"], "a dog": ["dog"], "a red boat": ["red", "boat"]}
+    asked = words.get(text, ["small", "dog", "red", "boat"])
     files = sorted(tiny_folder.glob("*.flac"))
-    query = tiny_model.embed_texts(["a red boat"]).pooled
-    scores = (tiny_model.embed_audio([load_audio(f) for f in files]).pooled @ query.T)[:, 0]
-    expected = sorted(zip(scores.tolist(), map(str, files)), reverse=True)
-    hits = searcher.search("a red boat", k=100)
-    assert len(hits) == len(files)
-    np.testing.assert_allclose([h.score for h in hits], [s for s, _ in expected], atol=1e-5)
-    assert {h.file for h in hits} == {f for _, f in expected}
-    assert all(h.query == "a red boat" for h in hits)
+    whole, moments = readings(tiny_model, files, text, asked)
+    scores = whole if not asked else (moments + (len(asked) - 1) / 10 * whole) / (1 + (len(asked) - 1) / 10)
+    hits = searcher.search(text, k=100)
+    by_file = dict(zip(map(str, files), scores.tolist(), strict=True))
+    assert {h.file for h in hits} == set(by_file)
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+    for hit in hits:
+        assert hit.score == pytest.approx(by_file[hit.file], abs=2e-3)  # half precision on disk
+        assert hit.query == text
+
+
+def test_words_that_the_encoder_does_not_know_are_said(searcher):
+    with pytest.raises(UserError, match="knows no piece of"):
+        searcher.search("boat ሰላም")
 
 
 def test_places_are_peaks_of_the_curve(searcher, tiny_model):
@@ -89,8 +105,8 @@ def test_other_readings_are_scored_as_in_training(tiny_model, tiny_folder, tmp_p
     model = Model.load(run)
     assert model.compatibility.kind == "max"
     index_files(run, [tiny_folder], tmp_path / "i")
-    query = model.embed_texts(["dog"]).pooled
-    for hit in Searcher(tmp_path / "i").search("dog", 4):
+    query = model.embed_texts(["over there"]).pooled
+    for hit in Searcher(tmp_path / "i").search("over there", 4):
         expected = model.compatibility.pooled(model.embed_audio([load_audio(hit.file)]), query)
         assert hit.score == pytest.approx(float(expected), abs=2e-3)
 

@@ -52,10 +52,10 @@ class Searcher:
         """The ``k`` best moments and pictures, best first.
 
         A text is looked for as a person means it. Over recordings, one content word ("umbrella", "the umbrella") is
-        read at its best moment: the cosine in [-1, 1] that ``spot`` reads too. Several ("a red boat in the snow") are read
-        by the mean of their words' best moments, and the longer the text, the more also by the similarity of the whole
-        text to the whole segment (``rescore``). That similarity alone, read as in training, is the score of all other
-        queries (pictures, recordings, texts of function words only) and of pictures that are found.
+        read at its best moment: the cosine in [-1, 1] that ``spot`` reads too. Several ("a red boat in the snow") are
+        read by the mean of their words' best moments, and the longer the text, the more also by the similarity of the
+        whole text to the whole segment (``rescore``). That similarity alone, read as in training, is the score of all
+        other queries (pictures, recordings, texts of function words only) and of pictures that are found.
 
         There are two stages: the index finds the segments nearest to the query as wholes, 2,000 of them or 8 × ``k``
         if that is more, and these are read again. So a search for words is exact up to 2,000 segments, and beyond that
