@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dct
 
-from lookhear.audio import LogMel, Mfcc, load_audio, normalise, pad_audio, stream_audio
+from lookhear.audio import LogMel, Mfcc, level_speech, load_audio, normalise, pad_audio, speech_frames, stream_audio
 from lookhear.core import RATE, Padded, lengths_to_mask
 from lookhear.errors import UserError
 
@@ -238,7 +238,33 @@ def test_normalise_by_hand() -> None:
     values = torch.tensor([[[1.0, 3.0, 99.0]]])
     mask = torch.tensor([[True, True, False]])
     assert normalise(values, mask).tolist() == [[[-1.0, 1.0, 0.0]]]
-    assert normalise(values * 3, mask, variance=False).tolist() == [[[-3.0, 3.0, 0.0]]]
+
+
+def test_level_speech_by_hand() -> None:
+    """Two bands, five frames: the third is 30 below the others, the fourth just within 6, the last is padding."""
+    bands = torch.tensor([[0.0, 2.0, -28.0, -2.0, 99.0], [1.0, -1.0, -29.0, -4.0, 99.0]])
+    mask = torch.tensor([[True, True, True, True, False]])
+    power = bands.exp().sum(0)
+    assert power[3] > power[:4].mean() * math.exp(-6) > power[2]
+    assert speech_frames(bands[None], mask).tolist() == [[True, True, False, True, False]]
+    want = torch.zeros(2, 5)
+    for b in range(2):
+        mean = (bands[b, 0] + bands[b, 1] + bands[b, 3]) / 3
+        for t in range(4):
+            want[b, t] = max(float(bands[b, t] - mean), -6.0)
+    assert torch.allclose(level_speech(bands[None], mask)[0], want)
+
+
+@settings(deadline=None)
+@given(gain=st.floats(0.01, 1), hops=st.integers(0, 100), hiss=st.floats(0, 1e-3))
+def test_neither_loudness_nor_silence_changes_what_is_heard(gain: float, hops: int, hiss: float) -> None:
+    """Up to two seconds of silence, 40 dB below half a second of sound."""
+    wave = noise(8000) * np.linspace(1, 0.2, 8000, dtype=np.float32)
+    around = np.pad(wave, (160 * hops, 160 * hops)) + hiss * noise(8000 + 320 * hops, seed=1)
+    plain, longer = (LogMel(floor=1e-12)(pad_audio([w.astype(np.float32)])) for w in (wave, gain * around))
+    plain, longer = (level_speech(x.values, x.mask)[0] for x in (plain, longer))  # type: ignore[arg-type]
+    assert (longer[:, hops + 2 : hops + 49] - plain[:, 2:49]).abs().max() < 0.3
+    assert longer.min() >= -6
 
 
 def test_pad_audio() -> None:

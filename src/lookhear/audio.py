@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from lookhear.core import RATE, Padded, lengths_to_mask
 from lookhear.errors import UserError
 
-__all__ = ["LogMel", "Mfcc", "load_audio", "pad_audio", "stream_audio"]
+__all__ = ["LogMel", "Mfcc", "level_speech", "load_audio", "pad_audio", "speech_frames", "stream_audio"]
 
 Wave = NDArray[np.float32]
 _HOP, _WINDOW, _FFT = 160, 400, 512  # 10 ms, 25 ms at 16 kHz
+_RANGE = 6.0  # in log power, 26 dB: what lies further below the mean of the speech is not speech
 _SILENT = 1e-5  # peak amplitude: below one step of 16-bit audio
 
 
@@ -232,13 +233,34 @@ class Mfcc(nn.Module):
         return Padded(values, logmel.mask)
 
 
-def normalise(values: Tensor, mask: Tensor | None, variance: bool = True) -> Tensor:
-    """(B, C, T) → zero mean (and unit variance) of each channel over the real frames of each item; zero elsewhere."""
+def speech_frames(logmel: Tensor, mask: Tensor) -> Tensor:
+    """(B, M, T) log-mel and its (B, T) mask → (B, T) bool: frames at most 26 dB below the recording's mean power.
+
+    Silence lowers the mean power by 3 dB where it doubles the recording: what counts as speech hardly depends on it.
+    """
+    power = logmel.logsumexp(1).masked_fill(~mask, float("-inf"))
+    mean = power.logsumexp(1) - mask.sum(1).clamp(min=1).log()
+    return (power >= (mean - _RANGE)[:, None]) & mask
+
+
+def level_speech(logmel: Tensor, mask: Tensor) -> Tensor:
+    """(B, M, T) log-mel as seen from the level of its speech, zero where the mask is False.
+
+    Of each band its mean over the frames of speech is taken, which takes out the microphone and the voice's colour
+    (cepstral mean normalisation; Atal, 1974), and what lies more than 26 dB below it is raised to there. The mean over
+    all frames, silent ones included, would say how tightly a recording was cut: with half a second of silence about
+    them, digits of unheard speakers fell from 74 to 20 % right.
+    """
+    spoken = speech_frames(logmel, mask)[:, None].to(logmel.dtype)
+    mean = (logmel * spoken).sum(2, keepdim=True) / spoken.sum(2, keepdim=True).clamp(min=1)
+    return (logmel - mean).clamp(min=-_RANGE) * mask[:, None]
+
+
+def normalise(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, C, T) → zero mean and unit variance of each channel over the real frames of each item; zero elsewhere."""
     if mask is None:
         mask = torch.ones(values.shape[0], values.shape[2], dtype=torch.bool, device=values.device)
     m = mask[:, None].to(values.dtype)
     count = m.sum(2, keepdim=True).clamp(min=1)
     centred = (values - (values * m).sum(2, keepdim=True) / count) * m
-    if not variance:
-        return centred
     return centred / (centred.square().sum(2, keepdim=True) / count).sqrt().clamp(min=1e-2)

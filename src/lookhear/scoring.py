@@ -10,7 +10,11 @@ from torch import Tensor
 
 from lookhear.core import Features, Section, Span
 
-__all__ = ["Compatibility", "spans_above"]
+__all__ = ["Compatibility", "read_text", "spans_above"]
+
+WHOLE = 0.1
+"""What the whole of a written text weighs beside the mean of its words' best moments, for each pair of its words.
+Figures and what else was tried: docs/architecture.md, "Use"."""
 
 
 class Compatibility(Section):
@@ -65,6 +69,25 @@ def _moving_average(local: Tensor, mask: Tensor, width: int) -> Tensor:
     n = local.shape[1]
     total = torch.stack([padded[:, k : k + n] for k in range(width)]).sum(0)
     return total[..., :-1] / total[..., -1:].clamp(min=1)
+
+
+def read_text(moments: Tensor, whole: Tensor, words: Tensor | int) -> Tensor:
+    """How well recordings say written texts.
+
+    A text of W ≥ 1 content words scores (m + w c) / (1 + w) with w = ``WHOLE`` × W (W − 1) / 2: m is the mean over the
+    words of each one's best moment (``Compatibility.peak``; the sum of best local similarities is the late interaction of
+    Khattab and Zaharia, 2020, "ColBERT", section 3.3), and c the similarity of the whole text to the whole recording.
+    One word is its best moment alone; the longer a text, the more its whole decides. Without content words ("over
+    there") the score is c.
+
+    Args:
+        moments: m, of any shape; what stands where W is 0 is not read.
+        whole: c, of that shape.
+        words: W, of a shape that fits.
+    """
+    words = torch.as_tensor(words)
+    weight = WHOLE * words * (words - 1) / 2
+    return torch.where(words > 0, (moments + weight * whole) / (1 + weight), whole)
 
 
 def spans_above(curve: Tensor, step: float, threshold: float, offset: float = 0.0) -> list[Span]:

@@ -14,7 +14,15 @@ from lookhear.core import Padded, lengths_to_mask
 from lookhear.data.augment import Augment
 
 ALL = Augment(
-    speed=0.15, warp=0.1, tilt=3.0, noise=(5.0, 30.0), room=0.4, time_masks=2, frequency_masks=2, frequency_bins=4
+    silence=0.1,
+    speed=0.15,
+    warp=0.1,
+    tilt=3.0,
+    noise=(5.0, 30.0),
+    room=0.4,
+    time_masks=2,
+    frequency_masks=2,
+    frequency_bins=4,
 )
 LENGTHS = [50, 80, 20, 64]
 
@@ -49,6 +57,7 @@ def test_seeds_decide_and_the_input_stays() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"silence": 0.3},
         {"speed": 0.15},
         {"warp": 0.1},
         {"tilt": 3.0},
@@ -99,6 +108,28 @@ def test_speed_changes_length_within_bounds(seed: int, most: float) -> None:
         assert torch.allclose(y.values[i, :, 0], old[:, 0])
         assert y.values[i, :, :new].max() <= old.max() + 1e-5
         assert y.values[i, :, :new].min() >= old.min() - 1e-5
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.01, 0.5))
+def test_silence_is_put_about_the_recording_and_changes_nothing_in_it(seed: int, longest: float) -> None:
+    x = mel()
+    y = Augment(silence=longest).apply(x, seeded(seed))
+    most = math.ceil(longest * 100)
+    for old, new, before, after in zip(LENGTHS, y.mask.sum(1).tolist(), x.values, y.values, strict=True):  # type: ignore[union-attr]
+        assert old <= new <= old + 2 * most
+        starts = [s for s in range(new - old + 1) if torch.equal(after[:, s : s + old], before[:, :old])]
+        assert starts
+        assert min(starts) <= most
+        hiss = torch.cat([after[:, : starts[0]], after[:, starts[0] + old : new]], 1)
+        if hiss.numel():
+            drop = 10 * (before[:, :old].exp().mean().log10() - hiss.exp().mean().log10())
+            assert 15 < drop < 75  # 25 to 60 dB, but for the hiss's own colour
+
+
+def test_half_of_the_items_get_silence() -> None:
+    y = Augment(silence=0.5).apply(mel([30] * 400), seeded(1))
+    assert 0.4 < float((y.mask.sum(1) > 30).float().mean()) < 0.6  # type: ignore[union-attr]
 
 
 def test_speed_resamples_in_time() -> None:

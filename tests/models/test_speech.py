@@ -101,7 +101,7 @@ def test_shapes_and_pooling(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["local", "wide"])
 def test_a_frame_hears_only_its_field(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech, "normalise", lambda values, mask, variance: values * mask[:, None])
+    monkeypatch.setattr(speech, "level_speech", lambda values, mask: values * mask[:, None])
     tower = build(TOWERS[name])
     wave = noise(48_000)
     at = 24_080  # between the frames of 1.48 s and 1.52 s

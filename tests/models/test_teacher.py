@@ -247,3 +247,17 @@ def test_the_middle_is_cut_out() -> None:
     squashed = to_tensor([wide], 32, squash=True).values[0, 0]
     assert squashed[:, :8].max() == 0
     assert squashed[:, 14:18].min() == 1
+
+
+@torch.no_grad()
+def test_contrast_makes_all_recordings_equally_decisive_about_the_lesson(encoder: Path) -> None:
+    text = embedded(encoder).text
+    rng, dim = torch.Generator().manual_seed(0), text.spread.shape[0]
+    lesson = F.normalize(torch.randn(40, dim, generator=rng) * torch.linspace(2, 0.1, dim), dim=-1)
+    heard = F.normalize(torch.randn(9, dim, generator=rng), dim=-1)
+    assert torch.allclose(text.contrast(heard), torch.ones(9), atol=1e-5)  # before any lesson: nothing to go by
+    text.spread.copy_(lesson.T @ lesson / len(lesson))
+    levelled = text.contrast(heard)[:, None] * (heard @ lesson.T)
+    own = float((lesson @ lesson.T).square().mean()) ** 0.5
+    for row in levelled:
+        assert float(row.square().mean()) ** 0.5 == pytest.approx(own, rel=1e-4)

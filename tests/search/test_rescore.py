@@ -1,5 +1,6 @@
 """Written queries: which words count, each at its best moment against a slow loop, and what two stages find."""
 
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,9 +13,10 @@ from lookhear.search import rescore as module
 from lookhear.search import searcher as first_stage
 from lookhear.search.embed import fingerprint
 from lookhear.search.index import Found, create_index
-from lookhear.search.rescore import Query, content_words, pad_local, rescore
+from lookhear.search.rescore import Query, pad_local, rescore
 from lookhear.search.searcher import Searcher
 from lookhear.search.store import row_batch
+from lookhear.tasks.keywords import content_words
 
 STEP = 0.04
 
@@ -81,7 +83,7 @@ def slow_score(local, cosine, query, compatibility):
     if not len(query.words):
         return whole
     words = np.mean([slow_curve(local, w).max() for w in query.words.numpy()])
-    weight = (len(query.words) - 1) / 10
+    weight = len(list(combinations(query.words, 2))) / 10
     return (words + weight * whole) / (1 + weight)
 
 
@@ -136,6 +138,9 @@ class Knows:
 
     def state_to_save(self):
         return {}
+
+    def contrast(self, pooled):
+        return torch.ones(len(pooled))
 
     def embed_texts(self, texts):
         vectors = torch.zeros(len(texts), 4)

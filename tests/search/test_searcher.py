@@ -1,7 +1,7 @@
 """Search: scores are the model's readings, places come from the curve, overlapping segments are one moment."""
 
 import shutil
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -21,9 +21,9 @@ def searcher(tiny_index, tiny_model):
 
 
 def readings(model, files, text, words=()):
-    """(files,) cosines of pooled vectors, and the mean of the words' best moments."""
+    """(files,) cosines of pooled vectors as texts see them, and the mean of the words' best moments."""
     heard = model.embed_audio([load_audio(f) for f in files])
-    whole = (heard.pooled @ model.embed_texts([text]).pooled.T)[:, 0]
+    whole = (heard.pooled @ model.embed_texts([text]).pooled.T)[:, 0] * model.contrast(heard.pooled)
     return whole, model.compatibility.peak(heard, model.embed_texts(list(words) or [text]).pooled).mean(1)
 
 
@@ -33,7 +33,8 @@ def test_scores_are_words_at_their_best_moments_and_wholes(searcher, tiny_model,
     asked = words.get(text, ["small", "dog", "red", "boat"])
     files = sorted(tiny_folder.glob("*.flac"))
     whole, moments = readings(tiny_model, files, text, asked)
-    scores = whole if not asked else (moments + (len(asked) - 1) / 10 * whole) / (1 + (len(asked) - 1) / 10)
+    weight = len(list(combinations(asked, 2))) / 10
+    scores = whole if not asked else (moments + weight * whole) / (1 + weight)
     hits = searcher.search(text, k=100)
     by_file = dict(zip(map(str, files), scores.tolist(), strict=True))
     assert {h.file for h in hits} == set(by_file)

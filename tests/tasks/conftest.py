@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from lookhear.core import Features
 from lookhear.data.schema import SCHEMA, Corpus
+from lookhear.errors import UserError
 from lookhear.scoring import Compatibility
 
 
@@ -25,7 +26,12 @@ class FakeModel:
 
     def embed_texts(self, texts):
         self.texts += texts
+        if unknown := [t for t in texts if t not in self.vectors]:
+            raise UserError(f"the text encoder knows no piece of {unknown[0]!r}", "Use another.")
         return Features.of_pooled(torch.stack([torch.as_tensor(self.vectors[t], dtype=torch.float32) for t in texts]))
+
+    def contrast(self, pooled):
+        return torch.ones(len(pooled))
 
     def embed_audio(self, waves, progress=False):
         self.calls["audio"] += 1

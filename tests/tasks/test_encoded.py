@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from lookhear.core import Features
 from lookhear.errors import UserError
 from lookhear.models.images import VectorTower
 from lookhear.tasks.base import CHUNK, Encoded, steady
+from lookhear.tasks.keywords import content_words
 
 
 def wav(amplitude, samples):
@@ -115,3 +117,42 @@ def test_given_features_are_used(corpus_of, fake, unit):
     assert encoded.image is image
     assert encoded.text is text
     assert isinstance(encoded.audio_parts[0], Features)
+
+
+def slow_text_score(encoded, recording, text, contrast):
+    """What search would say of one recording and one written text, written out."""
+    features, model = encoded.audio[[recording]], encoded.model
+    whole = float(features.pooled[0] @ model.embed_texts([text]).pooled[0]) * contrast
+    words = [w for w in content_words(text) if w in model.vectors]
+    if not words:
+        return whole
+    frames = F.normalize(features.local[0, features.mask[0]], dim=-1)
+    best = np.mean([float((frames @ model.embed_texts([w]).pooled[0]).max()) for w in words])
+    weight = 0.1 * len(list(combinations(words, 2)))
+    return (best + weight * whole) / (1 + weight)
+
+
+def test_texts_are_read_by_their_words_and_their_whole(corpus_of, fake, unit):
+    """With one function word, one word that the encoder does not know, one text without any, and one said twice."""
+    texts = ["a red boat", "the boat, the boat", "xyz boat snow", "over there", "xyz", "red snow red boat"]
+    names = [*texts, "red", "boat", "snow"]
+    model = fake(dict(zip(names, unit(len(names), 4, 3).pooled, strict=True)))
+    model.contrast = lambda pooled: 1 + pooled[:, 0]
+    rows = [{"text": t, "audio": True} for t in texts]
+    rng = torch.Generator().manual_seed(1)
+    mask = torch.arange(7)[None] < torch.tensor([7, 3, 5, 1, 2, 6])[:, None]
+    local = torch.randn(6, 7, 4, generator=rng) * mask[..., None]
+    audio = Features(F.normalize(local.sum(1), dim=-1), local, mask, 0.04)
+    encoded = Encoded(model, corpus_of(rows), audio=audio)
+    scores = encoded.text_scores()
+    for r in range(6):
+        for t, text in enumerate(texts):
+            expected = slow_text_score(encoded, r, text, 1 + float(audio.pooled[r, 0]))
+            assert scores[r, t] == pytest.approx(expected, abs=1e-5), (r, text)
+
+
+def test_texts_of_unknown_words_only_are_read_as_wholes(corpus_of, fake, unit):
+    model = fake()
+    corpus = corpus_of([{"text": "x y", "audio": True}, {"text": "z", "audio": True}])
+    encoded = Encoded(model, corpus, audio=unit(2, 4), text=unit(2, 4, 1))
+    assert np.allclose(encoded.text_scores(), encoded.scores(encoded.text.pooled))

@@ -80,7 +80,7 @@ def larger(corpus_of, fake, unit):
 
 
 def test_all_directions_against_a_slow_loop(larger):
-    result = Retrieval().run(larger)
+    result = Retrieval(texts="whole").run(larger)
     a, i, t = larger.audio.pooled.numpy(), larger.image.pooled.numpy(), larger.text.pooled.numpy()
     own = np.arange(300)[:, None] // 3 == np.arange(100)
     cases = {

@@ -108,6 +108,15 @@ def test_towers_know_the_middle_of_their_own_vectors(tiny_model: Model, book) ->
         assert torch.allclose(middle, vectors.mean(0), atol=0.02)  # the lesson encodes texts in bf16
 
 
+def test_the_text_tower_knows_how_its_lesson_spreads(tiny_model: Model, book) -> None:
+    split, texts = np.array(book.column("split"), dtype=object), book.column("text")
+    first = {book.groups[i]: texts[i] for i in book.texts[::-1] if split[i] == "train"}
+    seen = tiny_model.embed_texts(list(first.values())).pooled
+    spread = tiny_model.text.spread  # type: ignore[union-attr]
+    assert float(spread.trace()) == pytest.approx(1, abs=1e-4)
+    assert torch.allclose(spread, sum(torch.outer(t, t) for t in seen) / len(seen), atol=0.02)  # type: ignore[arg-type]
+
+
 def test_training_with_tags_learns_the_words(
     tiny_book: Path, tiny_recipe: Path, tiny_run: Path, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from lookhear.audio import speech_frames
 from lookhear.core import Padded, Section, lengths_to_mask
 
 __all__ = ["Augment"]
@@ -24,6 +25,7 @@ class Augment(Section):
     (Jaitly and Hinton, 2013), speed is a resampling of frames, the room an exponential tail of each band's power.
 
     Attributes:
+        silence: longest silence, in seconds, put before and after half of the items, 25 to 60 dB below the speech.
         speed: largest relative change of speed; 0.15 draws from 1/1.15 to 1.15.
         warp: largest relative stretch of the frequency axis (another speaker's vocal tract).
         tilt: standard deviation, in dB, of a smooth random equaliser.
@@ -33,6 +35,7 @@ class Augment(Section):
         frequency_masks: how many bands are hidden, each up to ``frequency_bins`` wide.
     """
 
+    silence: float = Field(0.0, ge=0)
     speed: float = Field(0.0, ge=0, lt=1)
     warp: float = Field(0.0, ge=0, lt=0.5)
     tilt: float = Field(0.0, ge=0)
@@ -58,6 +61,8 @@ class Augment(Section):
             values, mask = _change_speed(values, mask, self.speed, rng)
         if self.warp:
             values = _warp_frequency(values, self.warp, rng)
+        if self.silence:
+            values, mask = _add_silence(values, mask, self.silence, rng)
         if self.room:
             values = _add_room(values, self.room, rng)
         if self.tilt:
@@ -69,7 +74,7 @@ class Augment(Section):
         return Padded(values, mask)
 
     def _hide(self, values: Tensor, mask: Tensor, rng: torch.Generator) -> Tensor:
-        """Hidden cells take the item's mean of their band, which normalisation turns into zero."""
+        """Hidden cells take the item's mean of their band, which ``level_speech`` turns into zero."""
         b, m, t = values.shape
         lengths = mask.sum(1)
         hidden = torch.zeros(b, m, t, dtype=torch.bool)
@@ -82,7 +87,7 @@ class Augment(Section):
             width = torch.randint(0, self.frequency_bins + 1, (b,), generator=rng)
             start = (torch.rand(b, generator=rng) * (m - width)).floor()
             hidden |= ((bins >= start[:, None]) & (bins < (start + width)[:, None]))[..., None]
-        weights = mask[:, None].to(values.dtype)
+        weights = speech_frames(values, mask)[:, None].to(values.dtype)
         mean = (values * weights).sum(2, keepdim=True) / weights.sum(2, keepdim=True).clamp(min=1)
         return torch.where(hidden, mean, values)
 
@@ -125,6 +130,32 @@ def _warp_frequency(values: Tensor, most: float, rng: torch.Generator) -> Tensor
     return _lerp(values, where, 1)
 
 
+def _add_silence(values: Tensor, mask: Tensor, longest: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    b, m, t = values.shape
+    lengths = mask.sum(1)
+    some = torch.rand(b, generator=rng) < 0.5
+    before, after = ((_uniform(b, 0, longest * 100, rng) * some).round().long() for _ in range(2))
+    size = int((before + lengths + after).max())
+    where = torch.arange(size)[None] - before[:, None]
+    moved = values.gather(2, where.clamp(0, t - 1)[:, None].expand(-1, m, -1))
+    inside = (where >= 0) & (where < lengths[:, None])
+    hiss = _mean_power(values, mask) - _uniform(b, 25, 60, rng) * (_LN10 / 10)
+    hiss = hiss[:, None, None] + _smooth_curve(b, m, rng)
+    hiss = hiss + _flicker((b, m, size), rng)
+    return torch.where(inside[:, None], moved, hiss), lengths_to_mask(before + lengths + after, size)
+
+
+def _mean_power(values: Tensor, mask: Tensor) -> Tensor:
+    """(B,): the natural logarithm of the mean power of a cell."""
+    weights = mask[:, None].to(values.dtype)
+    return torch.log((values.exp() * weights).sum((1, 2)) / (weights.sum((1, 2)) * values.shape[1]))
+
+
+def _flicker(shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    """A band of noise has an exponentially distributed power from frame to frame."""
+    return (-torch.rand(shape, generator=rng).clamp(min=1e-6).log()).clamp(min=1e-3).log()
+
+
 def _smooth_curve(b: int, m: int, rng: torch.Generator) -> Tensor:
     """(B, M, 1): random curves over the bands, unit variance at their five knots."""
     knots = torch.randn(b, 1, 5, generator=rng)
@@ -146,14 +177,11 @@ def _add_room(values: Tensor, longest: float, rng: torch.Generator) -> Tensor:
 
 def _add_noise(values: Tensor, mask: Tensor, snr: tuple[float, float], rng: torch.Generator) -> Tensor:
     b, m, _ = values.shape
-    weights = mask[:, None].to(values.dtype)
-    level = torch.log((values.exp() * weights).sum((1, 2)) / (weights.sum((1, 2)) * m))
+    level = _mean_power(values, mask)
     drop = _uniform(b, snr[0], snr[1], rng) * (_LN10 / 10)
     off = torch.where(torch.rand(b, generator=rng) < 0.5, 0.0, -1e4)
     colour = (
         1.5 * _smooth_curve(b, m, rng) - torch.linspace(0, 1, m)[None, :, None] * _uniform(b, 0, 4, rng)[:, None, None]
     )
-    # A band of noise has an exponentially distributed power from frame to frame.
-    flicker = -torch.rand(values.shape, generator=rng).clamp(min=1e-6).log()
-    noise = (level - drop + off)[:, None, None] + colour - colour.mean(1, keepdim=True) + flicker.clamp(min=1e-3).log()
+    noise = (level - drop + off)[:, None, None] + colour - colour.mean(1, keepdim=True) + _flicker(values.shape, rng)
     return torch.logaddexp(values, noise)

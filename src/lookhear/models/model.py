@@ -23,11 +23,12 @@ from lookhear.errors import UserError
 from lookhear.models.images import VectorTower
 from lookhear.models.speech import SpeechTower, SpeechTowerConfig
 from lookhear.models.teacher import Teacher, TeacherConfig
+from lookhear.models.texts import TextTower
 from lookhear.scoring import Compatibility
 
 __all__ = ["FORMAT", "Model"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of a run folder's model files; raised when an older LookHear could not read them."""
 
 _AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a"}
@@ -112,6 +113,15 @@ class Model(nn.Module):
         found = self._in_batches(list(range(len(unique))), run, batch_size, progress)
         place = {t: i for i, t in enumerate(unique)}
         return found[[place[t] for t in texts]]
+
+    def contrast(self, pooled: Tensor) -> Tensor:
+        """(B, D) vectors of whole recordings → (B,) what their cosines with whole texts are to be multiplied by.
+
+        See ``TextTower.contrast``; ones for teachers that do not know the spread of their texts (CLIP, SigLIP).
+        """
+        if isinstance(self.text, TextTower):
+            return self.text.contrast(pooled)
+        return pooled.new_ones(len(pooled), dtype=torch.float32)
 
     def embed(self, things: Iterable[Any]) -> Features:
         """Features of anything: paths of recordings or pictures, (S,) 16 kHz arrays, PIL pictures, or texts.

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lookhear.audio import LogMel, Mfcc, normalise
+from lookhear.audio import LogMel, Mfcc, level_speech
 from lookhear.core import Features, Padded, Section, pool
 from lookhear.models.norm import Centre, MaskedBatchNorm
 
@@ -118,7 +118,7 @@ class LocalTower(SpeechTower):
 
     def encode(self, mel: Padded) -> Features:
         assert mel.mask is not None
-        h, mask = normalise(mel.values, mel.mask, variance=False), mel.mask
+        h, mask = level_speech(mel.values, mel.mask), mel.mask
         h = h * 0.5  # log-mel spreads by about 2 natural-log units: this brings it near 1
         for conv, norm in zip(self.stem, self.norms):
             mask = _strided(mask, 2)

@@ -126,17 +126,20 @@ class TextTower(nn.Module):
     """A sentence encoder and a head that carries its vectors into the shared space.
 
     Sentence vectors share a large common part ("a picture of a …" all look alike); ``mean`` takes it out before the
-    head, without which the head learns to tell words apart several times more slowly. ``centre`` is taken out after it.
+    head, without which the head learns to tell words apart several times more slowly. ``centre`` is taken out after it,
+    and ``spread`` is E[t tᵀ] of the texts of the lesson as they are then.
     """
 
     mean: Tensor
     centre: Tensor
+    spread: Tensor
 
     def __init__(self, encoder: SentenceEncoder, dim: int, hidden: int = 512) -> None:
         super().__init__()
         self._encoder = (encoder,)  # inside a tuple, so that its weights are no parameters of this module
         self.register_buffer("mean", torch.zeros(encoder.dim))
         self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("spread", torch.eye(dim) / dim)
         self.head: nn.Module = nn.Linear(encoder.dim, dim)
         if hidden:
             self.head = nn.Sequential(nn.Linear(encoder.dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
@@ -152,6 +155,17 @@ class TextTower(nn.Module):
         """(B, E) sentence vectors → (B, D) unit vectors of the shared space."""
         centred = F.normalize(vectors - self.mean, dim=-1) * 3  # a spread that wakes the head's non-linearity
         return unit_from(self.centre, self.head(centred))
+
+    def contrast(self, x: Tensor) -> Tensor:
+        """(B, D) unit vectors → (B,) what their cosines with texts are to be multiplied by.
+
+        A recording that is sure of little has small cosines with every text, so for no text would it be found before
+        one that is sure. The factor √(tr Σ²) / √(xᵀ Σ x), Σ = ``spread``, makes the cosines of x with the texts of the
+        lesson spread as those texts' own do: zero normalisation (Auckenthaler et al., 2000) over a bank of training
+        queries, as in Bogolin et al., 2022, "Cross Modal Retrieval with Querybank Normalisation".
+        """
+        deviation = ((x.float() @ self.spread) * x.float()).sum(-1).clamp(min=1e-12).sqrt()
+        return self.spread.square().sum().sqrt() / deviation
 
     def forward(self, x: Padded) -> Features:
         """(B, W) token ids → Features; a token's local vector is the head's reading of that token.

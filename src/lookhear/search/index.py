@@ -7,7 +7,7 @@ written beside the old ones; ``index.json`` is replaced last, so that a crash or
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,10 @@ class Index(Protocol):
 
     def search(self, query: Floats, k: int = 10, where: Mapping[str, str] | None = None) -> list[list[Found]]:
         """The ``k`` rows nearest to each unit query (Q, D) by cosine, best first, among those that ``where`` names."""
+        ...
+
+    def pooled(self, hits: Sequence[Found]) -> Floats:
+        """(H, D) unit vectors of hits as wholes."""
         ...
 
     def local(self, hit: Found) -> NDArray[np.float16]:
@@ -167,6 +171,10 @@ class FlatIndex:
     def _found(self, row: int, score: float) -> Found:
         r = {name: self.rows[name][row].as_py() for name in ("file", "start", "end", "modality")}
         return Found(r["file"], "", r["start"], r["end"], score, r["modality"], row)
+
+    def pooled(self, hits: Sequence[Found]) -> Floats:
+        """(H, D) unit vectors of hits as wholes."""
+        return np.array(self._pooled[[h.row for h in hits]])
 
     def local(self, hit: Found) -> NDArray[np.float16]:
         """(N, D) local vectors of a hit's segment; (0, D) for a picture."""

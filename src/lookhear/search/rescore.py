@@ -12,17 +12,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lookhear.core import Features, lengths_to_mask, pool
-from lookhear.scoring import Compatibility
+from lookhear.scoring import Compatibility, read_text
 from lookhear.search.index import Found, Index
-from lookhear.tasks.keywords import tokens
-from lookhear.tasks.stopwords import STOP_WORDS
 
-__all__ = ["Query", "content_words", "pad_local", "rescore"]
+__all__ = ["Query", "pad_local", "rescore"]
 
-WHOLE = 0.1
-"""What the whole weighs beside the mean of the words' best moments, for each word after the first. Figures and what
-else was tried: docs/architecture.md, "Use"."""
-_MOST = 100  # words of one query: more than a sentence has, and a pasted book must not fill memory
 _ROWS = 16  # segments read at once: 2 MB of local vectors of 256 values stay in the cache
 
 
@@ -34,21 +28,18 @@ class Query:
         text: as it was written, or the path of a file.
         whole: (1, D) unit vector of the text, picture or recording.
         words: (W, D) unit vectors of the content words; W is 0 for pictures, recordings and texts without any.
+        written: whether it is a text.
     """
 
     text: str
     whole: Tensor
     words: Tensor
+    written: bool = False
 
     @property
     def placed_by(self) -> Tensor:
         """The vectors whose highest curve says where a recording meets the query."""
         return self.words if len(self.words) else self.whole
-
-
-def content_words(text: str) -> list[str]:
-    """The words of a text that are not (English) function words, each once, in order; at most a hundred."""
-    return list(dict.fromkeys(w for w in tokens(text) if w not in STOP_WORDS))[:_MOST]
 
 
 def pad_local(local: Sequence[NDArray[np.float16]], step: float) -> Features:
@@ -61,11 +52,8 @@ def pad_local(local: Sequence[NDArray[np.float16]], step: float) -> Features:
 def rescore(index: Index, found: Sequence[Found], query: Query, compatibility: Compatibility) -> list[Found]:
     """What an index found by pooled vectors, best first by the reading that the query is meant by.
 
-    In a recording, a text with W ≥ 1 content words scores (m + w c) / (1 + w) with w = (W − 1) × ``WHOLE``: m is the
-    mean over the words of each one's best moment (``Compatibility.peak``; the sum of best local similarities is the
-    late interaction of Khattab and Zaharia, 2020, "ColBERT", section 3.3), and c the similarity of the whole text to
-    the whole segment. One word is its best moment alone; the longer a text, the more its whole decides. Without
-    content words (pictures, recordings, "over there"), and for pictures that are found, the score is c.
+    In a recording, a text scores what its words' best moments and its whole say (``read_text``). For pictures and
+    recordings that are asked, and for pictures that are found, it is the similarity of wholes.
 
     Memory is bounded by ``_ROWS`` segments.
     """
@@ -85,5 +73,4 @@ def _read(features: Features, cosines: Tensor, query: Query, compatibility: Comp
     whole = cosines if compatibility.kind == "sum" else compatibility.pooled(features, query.whole)[:, 0]
     if not len(query.words):
         return whole
-    weight = WHOLE * (len(query.words) - 1)
-    return (compatibility.peak(features, query.words).mean(1) + weight * whole) / (1 + weight)
+    return read_text(compatibility.peak(features, query.words).mean(1), whole, len(query.words))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 from lookhear.audio import load_audio
 from lookhear.core import Hit
@@ -15,7 +18,8 @@ from lookhear.models.model import Model
 from lookhear.search.embed import AUDIO, IMAGE, fingerprint
 from lookhear.search.index import Found, open_index
 from lookhear.search.moments import around
-from lookhear.search.rescore import Query, content_words, pad_local, rescore
+from lookhear.search.rescore import Query, pad_local, rescore
+from lookhear.tasks.keywords import content_words
 
 __all__ = ["Searcher"]
 
@@ -54,8 +58,9 @@ class Searcher:
         A text is looked for as a person means it. Over recordings, one content word ("umbrella", "the umbrella") is
         read at its best moment: the cosine in [-1, 1] that ``spot`` reads too. Several ("a red boat in the snow") are
         read by the mean of their words' best moments, and the longer the text, the more also by the similarity of the
-        whole text to the whole segment (``rescore``). That similarity alone, read as in training, is the score of all
-        other queries (pictures, recordings, texts of function words only) and of pictures that are found.
+        whole text to the whole segment (``read_text``), as if all segments were equally decisive (``Model.contrast``),
+        which can pass 1. Pictures and recordings that are asked, and pictures that are found, are scored by the
+        similarity of wholes, read as in training.
 
         There are two stages: the index finds the segments nearest to the query as wholes, 2,000 of them or 8 × ``k``
         if that is more, and these are read again. So a search for words is exact up to 2,000 segments, and beyond that
@@ -83,6 +88,8 @@ class Searcher:
         wanted = max(_FIRST, _EACH * k)
         while True:
             found = self.index.search(asked.whole.numpy(), wanted, where)[0]
+            if asked.written:
+                found = self._level(found)
             ranked = rescore(self.index, found, asked, self.model.compatibility)
             hits = list(islice(_distinct(self._placed(ranked, asked)), k))
             if len(hits) == k or len(found) < wanted:
@@ -92,11 +99,19 @@ class Searcher:
     def _embed(self, query: str | Path, modality: str) -> Query:
         if modality == "text":
             vectors = self.model.embed_texts([str(query), *content_words(str(query))]).pooled.float()
-        elif modality == "picture":
+            return Query(str(query), vectors[:1], vectors[1:], written=True)
+        if modality == "picture":
             vectors = self.model.embed_images([load_image(query)]).pooled.float()
         else:
             vectors = self.model.embed_audio([load_audio(query)]).pooled.float()
         return Query(str(query), vectors[:1], vectors[1:])
+
+    def _level(self, found: Sequence[Found]) -> list[Found]:
+        """Recordings as equally decisive about texts (``Model.contrast``)."""
+        heard = [f for f in found if f.modality == "audio"]
+        factors = self.model.contrast(torch.from_numpy(self.index.pooled(heard))).tolist() if heard else []
+        levelled = {f.row: replace(f, score=f.score * c) for f, c in zip(heard, factors, strict=True)}
+        return [levelled.get(f.row, f) for f in found]
 
     def _placed(self, found: Iterable[Found], query: Query) -> Iterator[Hit]:
         """Whole segments as the moments where they meet the query, one by one."""

@@ -19,7 +19,8 @@ from lookhear.data.images import load_image
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.images import VectorTower
-from lookhear.scoring import Compatibility
+from lookhear.scoring import Compatibility, read_text
+from lookhear.tasks.keywords import content_words
 
 __all__ = ["Embedder", "Encoded", "Task", "figure", "primary_value", "steady"]
 
@@ -40,6 +41,8 @@ class Embedder(Protocol):
     def embed_vectors(self, vectors: NDArray[np.float32]) -> Features: ...
 
     def embed_texts(self, texts: list[str]) -> Features: ...
+
+    def contrast(self, pooled: Tensor) -> Tensor: ...
 
 
 class Task(Protocol):
@@ -222,6 +225,39 @@ class Encoded:
         read = getattr(self.model.compatibility, reading)
         with torch.inference_mode():
             return steady(torch.cat([read(part, queries) for part in self.audio_parts]))
+
+    def text_scores(self) -> NDArray[np.float32]:
+        """(recordings, texts) scores of ``corpus.texts`` in ``corpus.recordings``, read as search reads a written text.
+
+        A word that the text encoder knows no piece of is left to its text's whole.
+        """
+        texts = self.corpus.table["text"].take(self.corpus.texts).to_pylist()
+        held = [content_words(t) for t in texts]
+        number = {w: i for i, w in enumerate(self._readable(list(dict.fromkeys(w for words in held for w in words))))}
+        whole = torch.from_numpy(self.scores(self.text.pooled))
+        if self.model.compatibility.kind == "sum":  # the others read no pooled vector
+            with torch.inference_mode():
+                whole = whole * self.model.contrast(torch.cat([f.pooled for f in self.audio_parts]))[:, None]
+        if not number:
+            return steady(whole)
+        share = torch.zeros(len(number), len(texts))
+        for t, words in enumerate(held):
+            share[[number[w] for w in words if w in number], t] = 1
+        count = share.sum(0)
+        moments = torch.from_numpy(self.scores(self.words(list(number)), "peak")) @ (share / count.clamp(min=1))
+        return steady(read_text(moments, whole, count))
+
+    def _readable(self, words: list[str]) -> list[str]:
+        """Those of the words that the text encoder knows a piece of."""
+        try:
+            if words:
+                self.words(words)
+        except UserError:
+            if len(words) == 1:
+                return []
+            middle = len(words) // 2
+            return self._readable(words[:middle]) + self._readable(words[middle:])
+        return words
 
     @cached_property
     def interval_over(self) -> Literal["pictures", "items"]:

@@ -39,6 +39,8 @@ class Retrieval(Section):
         protocol: A or B, see above.
         ks: the cut-offs of recall.
         block: pairs per block of protocol B.
+        texts: how a recording meets a text. ``words``: by the text's content words at their best moments and by its
+            whole, as search reads it (``read_text``). ``whole``: by the cosine of the two pooled vectors.
         by: a column (voice seen in training or not, gender, …) by whose values audio → image R@k, k the largest
             cut-off, is also given.
     """
@@ -48,6 +50,7 @@ class Retrieval(Section):
     protocol: Literal["A", "B"] = "A"
     ks: tuple[PositiveInt, ...] = (1, 5, 10)
     block: PositiveInt = 1000
+    texts: Literal["words", "whole"] = "words"
     by: str | None = None
 
     primary: ClassVar[str] = "audio_to_image.R@10.value"
@@ -72,7 +75,10 @@ class Retrieval(Section):
             if reason is not None:
                 skipped[f"{a}_to_{b}"] = skipped[f"{b}_to_{a}"] = reason
                 continue
-            scores = _similarities(encoded, a, b)
+            if (a, b) == ("audio", "text") and self.texts == "words":
+                scores = encoded.text_scores()
+            else:
+                scores = _similarities(encoded, a, b)
             for x, y, s in ((a, b, scores), (b, a, scores.T)):
                 result |= self._direction(encoded, x, y, s, skipped)
         return result

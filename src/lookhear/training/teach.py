@@ -126,9 +126,13 @@ def teach(
 
 
 def _centre(teacher: Teacher, source: PictureBatches, sentences: Tensor) -> None:
-    """Tells both towers the middle of their own vectors over the lesson (see ``unit_from``)."""
+    """Tells both towers the middle of their own vectors over the lesson (``unit_from``), and the texts' spread."""
     with torch.no_grad():
         images = torch.cat([teacher.image(x).pooled for x in source.plain(CENTRED_ON)]).mean(0)
         texts = teacher.text(Padded(sentences)).pooled.mean(0)
     teacher.image.centre.copy_(images)  # type: ignore[operator]
-    teacher.text.centre.copy_(texts)  # type: ignore[operator]
+    assert isinstance(teacher.text, TextTower)
+    teacher.text.centre.copy_(texts)
+    with torch.no_grad():
+        seen = teacher.text(Padded(sentences)).pooled
+    teacher.text.spread.copy_(seen.T @ seen / len(seen))
