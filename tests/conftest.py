@@ -10,6 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import soundfile as sf
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # a slow machine is no mistake
+settings.load_profile("untimed")
 
 TINY = """# Runs in seconds; learns next to nothing
 name = "tiny"

@@ -117,7 +117,7 @@ def test_silence_at_the_start_is_no_silence(tmp_path: Path) -> None:
 # Pieces --------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     samples=st.integers(1, 40_000),
     piece=st.integers(1000, 9000),
@@ -211,7 +211,7 @@ def test_mfcc_against_scipy() -> None:
     assert np.abs(found - slow).max() < 1e-4
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 5000), min_size=2, max_size=4))
 def test_padding_changes_no_frame(lengths: list[int]) -> None:
     waves = [noise(n, seed=i) for i, n in enumerate(lengths)]
@@ -255,7 +255,6 @@ def test_level_speech_by_hand() -> None:
     assert torch.allclose(level_speech(bands[None], mask)[0], want)
 
 
-@settings(deadline=None)
 @given(gain=st.floats(0.01, 1), hops=st.integers(0, 100), hiss=st.floats(0, 1e-3))
 def test_neither_loudness_nor_silence_changes_what_is_heard(gain: float, hops: int, hiss: float) -> None:
     """Up to two seconds of silence, 40 dB below half a second of sound."""

@@ -202,7 +202,7 @@ def test_resolved_recipes_read_back(tmp_path: Path, teacher: Any, speech: Any) -
     assert again(recipe, tmp_path) == recipe
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     name=st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
     epochs=st.floats(1e-6, 1e6),

@@ -75,10 +75,10 @@ def read_text(moments: Tensor, whole: Tensor, words: Tensor | int) -> Tensor:
     """How well recordings say written texts.
 
     A text of W ≥ 1 content words scores (m + w c) / (1 + w) with w = ``WHOLE`` × W (W − 1) / 2: m is the mean over the
-    words of each one's best moment (``Compatibility.peak``; the sum of best local similarities is the late interaction of
-    Khattab and Zaharia, 2020, "ColBERT", section 3.3), and c the similarity of the whole text to the whole recording.
-    One word is its best moment alone; the longer a text, the more its whole decides. Without content words ("over
-    there") the score is c.
+    words of each one's best moment (``Compatibility.peak``; the sum of best local similarities is the late interaction
+    of Khattab and Zaharia, 2020, "ColBERT", section 3.3), and c the similarity of the whole text to the whole
+    recording. One word is its best moment alone; the longer a text, the more its whole decides. Without content words
+    ("over there") the score is c.
 
     Args:
         moments: m, of any shape; what stands where W is 0 is not read.

@@ -78,7 +78,7 @@ def test_each_change_alone_is_finite_and_changes_something(change: dict[str, obj
     assert different
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(0, 4), st.floats(0.0, 0.5), st.integers(0, 3), st.integers(0, 8))
 def test_masks_hide_no_more_than_their_share(seed: int, times: int, share: float, bands: int, bins: int) -> None:
     x = mel()
@@ -96,7 +96,7 @@ def test_masks_hide_no_more_than_their_share(seed: int, times: int, share: float
         assert torch.allclose(hidden, mean[i].expand(-1, length)[changed], atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.floats(0.01, 0.9))
 def test_speed_changes_length_within_bounds(seed: int, most: float) -> None:
     x = mel()
@@ -110,7 +110,7 @@ def test_speed_changes_length_within_bounds(seed: int, most: float) -> None:
         assert y.values[i, :, :new].min() >= old.min() - 1e-5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(0.01, 0.5))
 def test_silence_is_put_about_the_recording_and_changes_nothing_in_it(seed: int, longest: float) -> None:
     x = mel()
@@ -142,7 +142,7 @@ def test_speed_resamples_in_time() -> None:
         assert len(y) == pytest.approx(100 / float(steps[0]), abs=1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(-20, 20), st.floats(0, 20))
 def test_noise_only_raises_power(seed: int, low: float, more: float) -> None:
     x = mel()
@@ -161,7 +161,7 @@ def test_noise_is_as_loud_as_asked() -> None:
         assert (10 * added[noisy].log10()).median() == pytest.approx(-snr, abs=6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(0.01, 0.49))
 def test_warp_keeps_the_ends_and_the_order_of_bands(seed: int, most: float) -> None:
     x = mel()

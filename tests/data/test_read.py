@@ -345,7 +345,7 @@ ITEMS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ITEMS, st.booleans())
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], unescaped: bool

@@ -17,7 +17,7 @@ def batch(lengths: list[int], width: int = 3) -> tuple[torch.Tensor, torch.Tenso
     return x, lengths_to_mask(torch.tensor(lengths), max(lengths))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 12), min_size=2, max_size=5))
 def test_equals_batchnorm1d_of_the_real_frames(lengths: list[int]) -> None:
     ours, theirs = MaskedBatchNorm(3), nn.BatchNorm1d(3)

@@ -48,7 +48,7 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", TOWERS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(lengths=st.lists(st.integers(200, 20_000), min_size=2, max_size=3))
 def test_padding_never_changes_an_answer(name: str, lengths: list[int]) -> None:
     tower = build(TOWERS[name])

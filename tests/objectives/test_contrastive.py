@@ -74,7 +74,7 @@ def only(losses: dict[str, torch.Tensor], name: str) -> float:
     return float(losses[name].detach())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(GROUPS, st.booleans(), st.sampled_from([0.07, 0.5]))
 def test_infonce_by_hand(groups: list[int], symmetric: bool, temperature: float) -> None:
     views, s, _ = material(groups)
@@ -101,7 +101,7 @@ def test_infonce_with_a_bank_of_more_negatives_by_hand() -> None:
     assert only(loss, "infonce_audio_image") == pytest.approx((there + back) / 8, abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(GROUPS, st.sampled_from([0.2, 1.0]))
 def test_margin_by_hand(groups: list[int], margin: float) -> None:
     views, s, _ = material(groups)
@@ -109,7 +109,7 @@ def test_margin_by_hand(groups: list[int], margin: float) -> None:
     assert only(loss, "margin_audio_image") == pytest.approx(slow_margin(s, groups, margin) / 2, abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(GROUPS, st.sampled_from([-10.0, 0.5]))
 def test_sigmoid_by_hand(groups: list[int], bias: float) -> None:
     views, s, _ = material(groups)

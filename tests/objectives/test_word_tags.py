@@ -70,7 +70,7 @@ def test_by_hand() -> None:
     assert float(loss["tags"].detach()) == pytest.approx(6 * slow(objective), rel=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(extra=st.integers(1, 20), smooth=st.sampled_from([0.0, 0.12, 0.28]))
 def test_padding_changes_nothing(extra: int, smooth: float) -> None:
     objective = WordTags(WORD_VECTORS, SHARE, 1.0)

@@ -48,7 +48,7 @@ def rows_of(source: SpeechBatches, epoch: int) -> list[list[int]]:
     return out
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n=st.integers(2, N), batch_size=st.integers(2, 9), epoch=st.integers(0, 3))
 def test_each_recording_at_most_once_an_epoch_and_only_the_rest_left_out(n: int, batch_size: int, epoch: int) -> None:
     if n < batch_size:

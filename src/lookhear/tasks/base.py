@@ -229,6 +229,8 @@ class Encoded:
     def text_scores(self) -> NDArray[np.float32]:
         """(recordings, texts) scores of ``corpus.texts`` in ``corpus.recordings``, read as search reads a written text.
 
+        They rank recordings for a text. Texts of more words and of fewer do not score alike.
+
         A word that the text encoder knows no piece of is left to its text's whole.
         """
         texts = self.corpus.table["text"].take(self.corpus.texts).to_pylist()

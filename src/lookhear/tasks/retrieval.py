@@ -39,8 +39,9 @@ class Retrieval(Section):
         protocol: A or B, see above.
         ks: the cut-offs of recall.
         block: pairs per block of protocol B.
-        texts: how a recording meets a text. ``words``: by the text's content words at their best moments and by its
-            whole, as search reads it (``read_text``). ``whole``: by the cosine of the two pooled vectors.
+        texts: how recordings are ranked for a text. ``words``: by the text's content words at their best moments and
+            by its whole, as search ranks them (``read_text``). ``whole``: by the cosine of the two pooled vectors, as
+            texts are ranked for a recording.
         by: a column (voice seen in training or not, gender, …) by whose values audio → image R@k, k the largest
             cut-off, is also given.
     """
@@ -75,12 +76,11 @@ class Retrieval(Section):
             if reason is not None:
                 skipped[f"{a}_to_{b}"] = skipped[f"{b}_to_{a}"] = reason
                 continue
+            scores = _similarities(encoded, a, b)
+            result |= self._direction(encoded, a, b, scores, skipped)
             if (a, b) == ("audio", "text") and self.texts == "words":
                 scores = encoded.text_scores()
-            else:
-                scores = _similarities(encoded, a, b)
-            for x, y, s in ((a, b, scores), (b, a, scores.T)):
-                result |= self._direction(encoded, x, y, s, skipped)
+            result |= self._direction(encoded, b, a, scores.T, skipped)
         return result
 
     def _direction(self, encoded: Encoded, x: str, y: str, scores: Floats, skipped: dict[str, str]) -> dict[str, Any]:

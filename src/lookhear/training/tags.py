@@ -20,7 +20,7 @@ from lookhear.training.vocabulary import said_by_group, vocabulary
 
 __all__ = ["Tags", "calibrate", "tag_pictures"]
 
-CALIBRATED_ON = 2000
+CALIBRATED_ON = 1000
 
 
 @dataclass(frozen=True)
