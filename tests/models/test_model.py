@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from lookhear.errors import UserError
+from lookhear.models.evidence import WordEvidence
 from lookhear.models.model import FORMAT, Model, write_atomically
 from lookhear.models.speech import LocalTower, SeedTower
 from lookhear.models.teacher import ClipTeacher, EmbeddedTeacher, VectorTeacher
@@ -45,6 +47,10 @@ def embedded(encoder: Path, speech: Any = SPEECH) -> tuple[Model, dict[str, Any]
 @pytest.mark.parametrize("speech", [SPEECH, SeedTower.Config(width=8, layers=1, positions=True), None])
 def test_round_trip(encoder: Path, tmp_path: Path, speech: Any) -> None:
     model, configs = embedded(encoder, speech)
+    if speech == SPEECH:
+        model.evidence = WordEvidence(["dog", "naïve"], model.dim, 0.5)
+        model.evidence.words.copy_(F.normalize(torch.randn(2, model.dim), dim=-1))
+        model.evidence.learn(torch.rand(20, 2, generator=torch.Generator().manual_seed(0)))
     picture = Image.new("RGB", (40, 30), "red")
     model.save(tmp_path, configs)
     again = Model.load(tmp_path)
@@ -57,7 +63,9 @@ def test_round_trip(encoder: Path, tmp_path: Path, speech: Any) -> None:
     if speech:
         assert again.step == model.step
         # Where a weight lies in memory may choose another kernel, which rounds another way.
-        assert torch.allclose(again.embed_audio(waves()).local, model.embed_audio(waves()).local, atol=1e-6)
+        heard = model.embed_audio(waves())
+        assert torch.allclose(again.embed_audio(waves()).local, heard.local, atol=1e-6)
+        assert torch.allclose(again.embed_audio(waves()).pooled, heard.pooled, atol=1e-6)
 
 
 def test_round_trip_leaves_pretrained_weights_out(clip: Path, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from scipy.optimize import minimize
 from lookhear.data.read import open_corpus
 from lookhear.errors import UserError
 from lookhear.models.model import Model
+from lookhear.models.teacher import PROMPTS
 from lookhear.objectives.tags import WordTags
+from lookhear.tasks.base import Encoded
 from lookhear.training.pictures import look
 from lookhear.training.tags import calibrate, tag_pictures
 from lookhear.training.train import train
@@ -132,3 +134,26 @@ def test_training_with_tags_learns_the_words(
     recipe.write_text(text.replace("[training]", tags))
     with pytest.raises(UserError, match="2 objectives of kind 'tags'"):
         train(str(recipe), tiny_book, tmp_path / "other", progress=False)
+
+
+def test_what_is_embedded_has_the_words_that_training_learned(
+    tiny_book: Path, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    """The evidence is that of the final weights over the training recordings, and off when it weighs nothing."""
+    tags = '[[objectives]]\nkind = "infonce"\n[[objectives]]\nkind = "tags"\nwords = 5\n[training]'
+    recipe = tmp_path / "tags.toml"
+    recipe.write_text(tiny_recipe.read_text().replace("[training]", tags))
+    model = train(str(recipe), tiny_book, tmp_path / "run", progress=False).model
+    assert model.evidence is not None
+    assert 1 <= len(model.evidence.names) <= 5
+    words = F.normalize(
+        sum(model.embed_texts([p.format(word=w) for w in model.evidence.names]).pooled for p in PROMPTS), dim=-1
+    )
+    assert torch.allclose(model.evidence.words, words, atol=1e-5)
+    corpus = open_corpus(tiny_book).select("train")
+    encoded = Encoded(model, corpus)
+    peaks = torch.from_numpy(encoded.scores(words, "peak"))
+    assert torch.allclose(model.evidence.mean, peaks.mean(0), atol=5e-3)  # training keeps log-mels in half precision
+    assert torch.allclose(model.evidence.deviation, peaks.std(0, correction=0), atol=5e-3)
+    recipe.write_text(recipe.read_text().replace("words = 5", "words = 5\nevidence = 0"))
+    assert train(str(recipe), tiny_book, tmp_path / "plain", progress=False).model.evidence is None

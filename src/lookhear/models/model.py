@@ -20,6 +20,7 @@ from lookhear.audio import load_audio, pad_audio
 from lookhear.core import Features, Padded
 from lookhear.data.images import load_image
 from lookhear.errors import UserError
+from lookhear.models.evidence import WordEvidence
 from lookhear.models.images import VectorTower
 from lookhear.models.speech import SpeechTower, SpeechTowerConfig
 from lookhear.models.teacher import Teacher, TeacherConfig
@@ -42,12 +43,14 @@ class Model(nn.Module):
         audio: speech tower, or None before there is one.
         image, text: the teacher's towers, frozen.
         compatibility: how local vectors meet a query, in training and in use.
+        evidence: adds single words to the wholes of recordings that are embedded; None until words were learned.
     """
 
     def __init__(self, teacher: Teacher, audio: SpeechTower | None, compatibility: Compatibility | None = None) -> None:
         super().__init__()
         self.teacher, self.audio = teacher, audio
         self.compatibility = compatibility or Compatibility()
+        self.evidence: WordEvidence | None = None
 
     @property
     def image(self) -> nn.Module:
@@ -75,7 +78,12 @@ class Model(nn.Module):
         if tower is None:
             raise UserError("this model has no speech tower", "Train one first.")
         order = sorted(range(len(waves)), key=lambda i: len(waves[i]))
-        return self._in_batches(order, lambda ids: tower(pad_audio([waves[i] for i in ids])), batch_size, progress)
+
+        def hear(ids: list[int]) -> Features:
+            features: Features = tower(pad_audio([waves[i] for i in ids]))
+            return features if self.evidence is None else self.evidence(features, self.compatibility)
+
+        return self._in_batches(order, hear, batch_size, progress)
 
     def embed_images(self, images: Sequence[Image.Image], batch_size: int = 64, progress: bool = False) -> Features:
         """Features of pictures."""
@@ -180,6 +188,7 @@ class Model(nn.Module):
             "format": FORMAT,
             "lookhear": importlib.metadata.version("lookhear"),
             "compatibility": self.compatibility.model_dump(mode="json"),
+            "evidence": self.evidence and {"words": list(self.evidence.names), "weight": self.evidence.weight},
             **configs,
         }
         write_atomically(folder / "model.safetensors", save(self.state_to_save()))
@@ -216,13 +225,17 @@ class Model(nn.Module):
             speech = description.get("speech")
             audio = TypeAdapter(SpeechTowerConfig).validate_python(speech) if speech else None
             compatibility = Compatibility.model_validate(description["compatibility"])
-        except (KeyError, ValidationError) as e:
+            told = description["evidence"]
+            evidence = told and (tuple(map(str, told["words"])), float(told["weight"]))
+        except (KeyError, TypeError, ValueError, ValidationError) as e:
             raise UserError(
                 f"{path}: not as this LookHear writes it ({str(e).splitlines()[0]})",
                 f"Use LookHear {description.get('lookhear', '(another version)')}, or train again.",
             ) from None
         teacher = teacher_config.build()
         model = Model(teacher, audio.build(teacher.dim) if audio else None, compatibility)
+        if evidence:
+            model.evidence = WordEvidence(evidence[0], teacher.dim, evidence[1])
         try:
             missing, unexpected = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
         except (OSError, SafetensorError, RuntimeError) as e:

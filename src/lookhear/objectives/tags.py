@@ -40,6 +40,8 @@ class WordTags(Objective):
             always: words that are asked however common they are.
             leave_out: word lists of the corpus that are never asked, so that they go on to measure open vocabulary.
             prompts: templates, whose vectors are averaged.
+            evidence: how much the words that stand out in a recording count beside its whole, when it is used
+                (``WordEvidence``); 0 for not at all.
         """
 
         kind: Literal["tags"] = "tags"
@@ -48,6 +50,7 @@ class WordTags(Objective):
         always: tuple[str, ...] = ()
         leave_out: tuple[str, ...] = ()
         prompts: tuple[str, ...] = PROMPTS
+        evidence: float = Field(0.5, ge=0)
 
         @field_validator("prompts")
         @classmethod

@@ -20,7 +20,7 @@ from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.speech import SpeechTower
 
-__all__ = ["PictureBatches", "SpeechBatches", "log_mels"]
+__all__ = ["PictureBatches", "SpeechBatches", "log_mels", "pad_mels"]
 
 BANK, TEXT_BANK = 8192, 512
 """How many more pictures (frozen vectors) and texts (sentence vectors, through the head) serve as negatives."""
@@ -44,6 +44,15 @@ def log_mels(
     with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
         found = pool.map(frames, chosen)
         return list(tqdm(found, "features", len(chosen), unit="utt", disable=None if progress else True))
+
+
+def pad_mels(mels: Sequence[Tensor]) -> Padded:
+    """(M, T) log-mels of any lengths and precision → (B, M, T) float32, zeros past the end, and its mask."""
+    lengths = torch.tensor([m.shape[1] for m in mels])
+    values = torch.zeros(len(mels), mels[0].shape[0], int(lengths.max()))
+    for row, mel in zip(values, mels):
+        row[:, : mel.shape[1]] = mel
+    return Padded(values, lengths_to_mask(lengths, values.shape[2]))
 
 
 def _epoch_order(lengths: NDArray[np.int64], size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -108,12 +117,8 @@ class SpeechBatches:
         rng = np.random.default_rng((self.seed, 1, epoch, index))
         chosen = np.array([rng.choice(self.by_group[int(self.groups[r])]) for r in rows])[rank::world]
         rows = rows[rank::world]
-        lengths = torch.from_numpy(self.lengths[rows])
-        values = torch.zeros(len(rows), self.mels[0].shape[0], int(lengths.max()))
-        for row, r in zip(values, rows):
-            row[:, : self.lengths[r]] = self.mels[r]
         noise = torch.Generator().manual_seed(hash((self.seed, epoch, index, rank)) % (1 << 63))
-        mel = self.augment.apply(Padded(values, lengths_to_mask(lengths, values.shape[2])), noise)
+        mel = self.augment.apply(pad_mels([self.mels[r] for r in rows]), noise)
         seen = torch.from_numpy(chosen)
         inputs: dict[str, Padded | Features] = {"audio": mel, "image": Features.of_pooled(self.pictures[seen])}
         if self.tags is not None:

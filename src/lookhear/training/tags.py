@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,14 @@ from lookhear.errors import UserError, did_you_mean
 from lookhear.models.model import Model
 from lookhear.objectives.tags import WordTags
 from lookhear.objectives.words import prior_and_entropy
+from lookhear.training.batches import pad_mels
 from lookhear.training.pictures import look
 from lookhear.training.vocabulary import said_by_group, vocabulary
 
-__all__ = ["Tags", "calibrate", "tag_pictures"]
+__all__ = ["Tags", "calibrate", "learn_evidence", "tag_pictures"]
 
 CALIBRATED_ON = 1000
+AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,23 @@ def tag_pictures(
     prior, _ = prior_and_entropy(said[torch.from_numpy(np.unique(groups[text_rows]))].float().mean(0))
     pooled, met = look(model, corpus, rows, vectors)
     return Tags(words, vectors, torch.sigmoid(met * scale + bias + prior).half()), pooled
+
+
+def learn_evidence(model: Model, mels: Sequence[Tensor]) -> None:
+    """Tells the model's word evidence how its words are heard in (M, T) log-mels of training recordings."""
+    evidence, tower = model.evidence, model.audio
+    if evidence is None or tower is None:
+        return
+    some = np.random.default_rng(0).permutation(len(mels))[:CALIBRATED_ON]
+    order = sorted(some.tolist(), key=lambda i: mels[i].shape[1])
+    was_training, peaks = model.training, []
+    model.eval()
+    with torch.no_grad():
+        for i in range(0, len(order), AT_ONCE):
+            features = tower(pad_mels([mels[k] for k in order[i : i + AT_ONCE]]))
+            peaks.append(model.compatibility.peak(features, evidence.words))
+    model.train(was_training)
+    evidence.learn(torch.cat(peaks))
 
 
 def _left_out(config: WordTags.Config, corpus: Corpus) -> set[str]:

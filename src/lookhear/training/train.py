@@ -18,6 +18,7 @@ from lookhear.data.read import concat, open_corpus, read_source
 from lookhear.data.schema import Corpus
 from lookhear.data.voiced import voice_corpus
 from lookhear.errors import UserError
+from lookhear.models.evidence import WordEvidence
 from lookhear.models.model import Model, write_atomically
 from lookhear.models.teacher import ClipTeacher, Teacher
 from lookhear.objectives.base import Learner, Objective
@@ -27,7 +28,7 @@ from lookhear.tasks.base import Encoded, primary_value
 from lookhear.training.batches import SpeechBatches, log_mels
 from lookhear.training.fit import Progress, fit
 from lookhear.training.pictures import look
-from lookhear.training.tags import tag_pictures
+from lookhear.training.tags import learn_evidence, tag_pictures
 from lookhear.training.teach import teach
 
 __all__ = ["Run", "open_data", "train", "train_teacher"]
@@ -181,6 +182,16 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
     configs = {"teacher": recipe.teacher.model_dump(mode="json"), "speech": recipe.speech.model_dump(mode="json")}
     if recipe.teacher_run:
         configs["teacher"] = json.loads((Path(recipe.teacher_run) / "model.json").read_text())["teacher"]
+
+    def validate() -> dict[str, float]:
+        learn_evidence(model, source.mels)
+        assert validation is not None
+        return _validation(model, validation, recipe)
+
+    def keep() -> None:
+        learn_evidence(model, source.mels)
+        model.save(out, configs)
+
     return fit(
         Learner(model, objectives),
         source,
@@ -188,8 +199,8 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
         name="speech",
         key=key,
         folder=out,
-        validate=None if validation is None else lambda: _validation(model, validation, recipe),
-        keep=lambda: model.save(out, configs),
+        validate=None if validation is None else validate,
+        keep=keep,
         progress=progress,
     )
 
@@ -209,6 +220,9 @@ def _objectives(
     for config in recipe.objectives:
         if isinstance(config, WordTags.Config):
             found, vectors = tag_pictures(config, model, corpus, recipe.data.teacher, pictures)
+            if config.evidence:
+                model.evidence = WordEvidence(found.words, model.dim, config.evidence)
+                model.evidence.words.copy_(found.vectors)
             built.append(config.build(found.vectors, found.share))
             tags = found.probabilities
         else:
