@@ -22,7 +22,8 @@ from lookhear.training.vocabulary import said_by_group, vocabulary
 
 __all__ = ["Tags", "calibrate", "learn_evidence", "tag_pictures"]
 
-CALIBRATED_ON = 1000
+CALIBRATED_ON = 1000  # pictures
+HEARD = 500  # recordings
 AT_ONCE = 32
 
 
@@ -102,7 +103,7 @@ def learn_evidence(model: Model, mels: Sequence[Tensor]) -> None:
     evidence, tower = model.evidence, model.audio
     if evidence is None or tower is None:
         return
-    some = np.random.default_rng(0).permutation(len(mels))[:CALIBRATED_ON]
+    some = np.random.default_rng(0).permutation(len(mels))[:HEARD]
     order = sorted(some.tolist(), key=lambda i: mels[i].shape[1])
     was_training, peaks = model.training, []
     model.eval()
