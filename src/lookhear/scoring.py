@@ -20,9 +20,9 @@ Figures and what else was tried: docs/architecture.md, "Use"."""
 class Compatibility(Section):
     """The reading of local vectors that a model was trained with.
 
-    ``kind`` says how a whole item meets a query. ``sum``: cosine with the pooled vector, which is the unit vector along
-    the sum of the local ones (each carries its gate). ``max``: the largest cosine of any local vector. ``attention``:
-    cosines weighted by their own softmax, sharpened by ``temperature``.
+    ``kind`` says how a whole item meets a query. ``sum``: cosine with the pooled vector, which points along the sum of
+    the local ones (each carries its gate), with what the model adds to it. ``max``: the largest cosine of any local
+    vector. ``attention``: cosines weighted by their own softmax, sharpened by ``temperature``.
 
     Where in an item a query is met is the same for all: the cosine with the local vectors averaged over ``smooth``
     seconds. The gates set the averages' directions and not the curve's height: read as contributions to the sum, the
