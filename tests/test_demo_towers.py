@@ -46,17 +46,25 @@ def until(condition) -> None:
 
 def test_stopped_towers_save_both_and_go_on_side_by_side(pair, monkeypatch):
     logs = [one.out / "speech.log.jsonl" for one in pair]
-    learn = towers.Lesson.learn
+    learn, start = towers.Lesson.learn, towers.Child.__init__
+    children = []
 
     def begun(log: Path) -> bool:
         return log.is_file() and log.read_text().count("\n") > 0
 
+    def learn_when_the_child_does(*args) -> None:
+        until(lambda: begun(logs[1]))
+        children[0].send_signal(signal.SIGSTOP)  # or on a busy machine it is done before this process begins
+        learn(*args)
+
     def stop() -> None:
         until(lambda: all(map(begun, logs)))
+        children[0].send_signal(signal.SIGCONT)
         os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(towers.Lesson, "learn", lambda *a: (until(lambda: begun(logs[1])), learn(*a)))
+        patch.setattr(towers.Child, "__init__", lambda c, *a: (start(c, *a), children.append(c._process))[0])
+        patch.setattr(towers.Lesson, "learn", learn_when_the_child_does)
         stopper = threading.Thread(target=stop)
         stopper.start()
         with pytest.raises(KeyboardInterrupt):
