@@ -68,6 +68,7 @@ class Retrieval(Section):
         result: dict[str, Any] = {
             "kind": self.kind,
             "protocol": self.protocol,
+            "texts": self.texts,
             "interval_over": encoded.interval_over,
             "skipped": skipped,
         }

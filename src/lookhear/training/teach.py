@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lookhear.core import Padded
+from lookhear.core import Padded, unit_from
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.images import PictureTower, VectorTower
@@ -129,10 +129,9 @@ def _centre(teacher: Teacher, source: PictureBatches, sentences: Tensor) -> None
     """Tells both towers the middle of their own vectors over the lesson (``unit_from``), and the texts' spread."""
     with torch.no_grad():
         images = torch.cat([teacher.image(x).pooled for x in source.plain(CENTRED_ON)]).mean(0)
-        texts = teacher.text(Padded(sentences)).pooled.mean(0)
+        texts = teacher.text(Padded(sentences)).pooled
     teacher.image.centre.copy_(images)  # type: ignore[operator]
     assert isinstance(teacher.text, TextTower)
-    teacher.text.centre.copy_(texts)
-    with torch.no_grad():
-        seen = teacher.text(Padded(sentences)).pooled
+    teacher.text.centre.copy_(texts.mean(0))
+    seen = unit_from(teacher.text.centre, texts)
     teacher.text.spread.copy_(seen.T @ seen / len(seen))
