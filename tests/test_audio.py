@@ -74,18 +74,24 @@ def wav(samples: np.ndarray, **how: str) -> bytes:
     return encoded(samples, format="WAV", **{"subtype": "FLOAT", **how})
 
 
+# every case by a name of its own: libsndfile writes the time of day into a float WAV, and a name
+# made of the bytes would differ between two processes that collect the tests in different seconds
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "empty"),
-        (b"this is no sound at all", "not a readable recording"),
-        (wav(np.zeros(8000, np.float32)), "silent"),
-        (wav(np.array([0.1, np.nan, 0.2], np.float32)), "NaN"),
-        (wav(np.array([0.1, np.inf], np.float32)), "NaN or infinite"),
-        (wav(np.zeros(0, np.float32)), "no samples"),
-        (wav(tone(1.0))[:-9000], "truncated"),
-        (wav(tone(1.0), subtype="PCM_16")[:-9000], "truncated"),
-        (encoded(noise(16000), format="FLAC", subtype="PCM_16")[:-9000], "truncated|damaged"),
+        pytest.param(b"", "empty", id="empty"),
+        pytest.param(b"this is no sound at all", "not a readable recording", id="text"),
+        pytest.param(wav(np.zeros(8000, np.float32)), "silent", id="silent"),
+        pytest.param(wav(np.array([0.1, np.nan, 0.2], np.float32)), "NaN", id="nan"),
+        pytest.param(wav(np.array([0.1, np.inf], np.float32)), "NaN or infinite", id="infinite"),
+        pytest.param(wav(np.zeros(0, np.float32)), "no samples", id="no-samples"),
+        pytest.param(wav(tone(1.0))[:-9000], "truncated", id="truncated-float"),
+        pytest.param(wav(tone(1.0), subtype="PCM_16")[:-9000], "truncated", id="truncated-pcm"),
+        pytest.param(
+            encoded(noise(16000), format="FLAC", subtype="PCM_16")[:-9000],
+            "truncated|damaged",
+            id="truncated-flac",
+        ),
     ],
 )
 def test_bad_recordings_are_named_with_a_mend(tmp_path: Path, data: bytes, said: str) -> None:
