@@ -241,6 +241,20 @@ def test_wrong_vectors(folder: Path, kind: str) -> None:
         read(right)
 
 
+def test_probabilities_follow_the_vectors_as_square_roots(folder: Path) -> None:
+    jsonl(folder, ROWS)
+    chances = np.array([[0.0, 1.0], [0.25, 0.75], [0.0, 0.0]])
+    np.savez(folder / "v.npz", ids=["a", "b", "c"], embedding=np.array([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]]), p=chances)
+    vectors = Vectors(file="v.npz", probabilities="p", probability_weight=2.0)
+    found = np.array(read_source(Source(name="set", vectors=vectors), folder.parent).column("vector"))
+    assert np.allclose(found, [[0.6, 0.8, 0, 2], [0, 1, 1, 3**0.5], [1, 0, 0, 0]], atol=1e-6)
+    with pytest.raises(UserError, match="'q'"):
+        read_source(Source(name="set", vectors=vectors.model_copy(update={"probabilities": "q"})), folder.parent)
+    np.savez(folder / "v.npz", ids=["a", "b", "c"], embedding=np.ones((3, 2)), p=chances - 0.1)
+    with pytest.raises(UserError, match="'p' holds numbers below 0"):
+        read_source(Source(name="set", vectors=vectors), folder.parent)
+
+
 def test_vectors_of_unequal_width(folder: Path) -> None:
     jsonl(folder, ROWS)
     vectors = write_vectors(folder, "parquet", ["a", "b", "c"], [[1.0], [1.0, 2.0], [1.0]])

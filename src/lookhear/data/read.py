@@ -38,11 +38,20 @@ _ALIASES = {
 
 
 class Vectors(Section):
-    """Image vectors computed elsewhere, in an npz archive or a Parquet file beside the manifest, joined by id."""
+    """Image vectors computed elsewhere, in an npz archive or a Parquet file beside the manifest, joined by id.
+
+    Attributes:
+        values: the array (or column) of the vectors.
+        probabilities: an array of class probabilities for the same pictures. Their square roots, which are of unit
+            length (two such vectors are as far apart as the distributions by Hellinger's measure), follow the
+            vector, itself brought to unit length, at ``probability_weight`` times that length.
+    """
 
     file: str
     ids: str = "ids"
     values: str = "embedding"
+    probabilities: str | None = None
+    probability_weight: float = Field(0.5, gt=0)
 
 
 class Captions(Section):
@@ -154,6 +163,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[dict[str, Any]],
 
 def _join_vectors(folder: Path, vectors: Vectors) -> dict[str, np.ndarray]:
     path = safe_path(folder, vectors.file)
+    names = [vectors.values] + ([] if vectors.probabilities is None else [vectors.probabilities])
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -163,21 +173,38 @@ def _join_vectors(folder: Path, vectors: Vectors) -> dict[str, np.ndarray]:
             raise UserError(
                 f"{path}: not a readable Parquet file ({str(e).splitlines()[0]})", "Copy it again."
             ) from None
-        names = table.column_names
-        for key in (vectors.ids, vectors.values):
-            if key not in names:
-                raise UserError(f"{path}: no column {key!r}", did_you_mean(key, names))
-        ids, given = table[vectors.ids].to_pylist(), table[vectors.values].to_pylist()
+        for key in (vectors.ids, *names):
+            if key not in table.column_names:
+                raise UserError(f"{path}: no column {key!r}", did_you_mean(key, table.column_names))
+        ids, given = table[vectors.ids].to_pylist(), [table[name].to_pylist() for name in names]
     else:
         with load_npz(path) as archive:
-            ids, given = npz_array(archive, vectors.ids, path).tolist(), npz_array(archive, vectors.values, path)
+            ids = npz_array(archive, vectors.ids, path).tolist()
+            given = [npz_array(archive, name, path) for name in names]
+    parts = [_matrix(values, len(ids), name, path) for values, name in zip(given, names)]
+    if vectors.probabilities is not None:
+        if not (np.isfinite(parts[1]).all() and (parts[1] >= 0).all()):
+            raise UserError(
+                f"{path}: {vectors.probabilities!r} holds numbers below 0 or NaN",
+                "Name an array of probabilities (not of logits).",
+            )
+        parts = [_unit(parts[0]), vectors.probability_weight * _unit(np.sqrt(parts[1]))]
+    return dict(zip(map(str, ids), np.concatenate(parts, 1)))
+
+
+def _matrix(given: Any, rows: int, name: str, path: Path) -> np.ndarray:
     try:
         values = np.array(given, dtype=np.float32)
     except (ValueError, TypeError):
         values = np.zeros(0, dtype=np.float32)
-    if values.ndim != 2 or len(values) != len(ids):
-        raise UserError(f"{path}: {vectors.values!r} is not one vector of equal width for each id", "Write it again.")
-    return dict(zip(map(str, ids), values))
+    if values.ndim != 2 or len(values) != rows:
+        raise UserError(f"{path}: {name!r} is not one vector of equal width for each id", "Write it again.")
+    return values
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(length > 0, length, 1)
 
 
 def _texts(row: Mapping[str, Any], name: str | None, captions: Captions | None, where: Path) -> list[str | None]:

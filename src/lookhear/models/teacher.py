@@ -39,14 +39,15 @@ class Teacher(nn.Module):
         image: Encoder of pictures (``prepare`` makes its input), or of vectors.
         text: Encoder of texts (``tokenize`` makes its input).
         dim: D of the shared space.
+        lesson: the image tower that speech learns from, where it is another one than ``image``.
         own_weights: whether a run must keep these weights (else they are found again by name).
     """
 
     own_weights = True
 
-    def __init__(self, image: nn.Module, text: nn.Module, dim: int) -> None:
+    def __init__(self, image: nn.Module, text: nn.Module, dim: int, lesson: nn.Module | None = None) -> None:
         super().__init__()
-        self.image, self.text, self.dim = image, text, dim
+        self.image, self.text, self.dim, self.lesson = image, text, dim, lesson
 
 
 class _Trained(Section):
@@ -100,16 +101,22 @@ class VectorTeacher(_Trained):
     Attributes:
         hidden: width of the text head's hidden layer; 0 makes it linear.
         noise: standard deviation of noise added to the (unit) image vectors while training, relative to their length.
+        unseen_noise: more noise, under which a second map is learned towards the finished text tower. Speech learns
+            from the first map, which knows the training pictures well; pictures are searched through the second,
+            which knows other pictures better. None: one map for both.
     """
 
     kind: Literal["vectors"] = "vectors"
     vector_width: int = Field(1024, ge=2)
     hidden: int = Field(0, ge=0)
     noise: float = Field(0.0, ge=0)
+    unseen_noise: float | None = Field(None, ge=0)
 
     def build(self) -> Teacher:
         text = TextTower(SentenceEncoder(self.encoder), self.dim, self.hidden)
-        return Teacher(VectorTower(self.vector_width, self.dim), text, self.dim)
+        image = VectorTower(self.vector_width, self.dim)
+        lesson = None if self.unseen_noise is None else VectorTower(self.vector_width, self.dim)
+        return Teacher(image, text, self.dim, lesson)
 
 
 class ClipTeacher(Section):

@@ -45,7 +45,7 @@ def picture_vectors(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.float
 
 
 def look(model: Model, corpus: Corpus, rows: NDArray[np.int64], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The frozen image tower over the given rows, a few hundred at a time.
+    """The frozen image tower that speech learns from over the given rows, a few hundred at a time.
 
     Args:
         words: (Q, D) unit vectors.
@@ -64,9 +64,10 @@ def look(model: Model, corpus: Corpus, rows: NDArray[np.int64], words: Tensor | 
 
 
 def _features(model: Model, corpus: Corpus, rows: NDArray[np.int64]) -> Iterator[Features]:
+    tower = model.teacher.lesson or model.image
     for i in range(0, len(rows), AT_ONCE):
         part = rows[i : i + AT_ONCE]
-        if isinstance(model.image, VectorTower):
-            yield model.embed_vectors(picture_vectors(corpus, part))
+        if isinstance(tower, VectorTower):
+            yield tower(Padded(torch.from_numpy(picture_vectors(corpus, part))))
         else:
-            yield model.image(Padded(picture_tensor(corpus, part, model.image).float() / 255))
+            yield tower(Padded(picture_tensor(corpus, part, tower).float() / 255))

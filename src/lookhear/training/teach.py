@@ -26,7 +26,10 @@ from lookhear.training.fit import Progress, fit
 from lookhear.training.pictures import picture_tensor, picture_vectors
 from lookhear.training.vocabulary import said_by_group, vocabulary
 
-__all__ = ["teach"]
+__all__ = ["TEACHER_STAGES", "teach"]
+
+TEACHER_STAGES = ("teacher", "unseen")
+"""Names of the parts of the lesson, as logs and checkpoints carry them; the second is for ``unseen_noise`` alone."""
 
 CENTRED_ON = 2000
 
@@ -56,6 +59,11 @@ def _material(teacher: Teacher, corpus: Corpus, pictures: np.ndarray) -> Tensor:
     """What the image tower reads of the given rows: uint8 pixels, or vectors, whose mean the tower is told."""
     if isinstance(teacher.image, VectorTower):
         vectors = torch.from_numpy(picture_vectors(corpus, pictures))
+        if vectors.shape[1] != teacher.image.width:
+            raise UserError(
+                f"{corpus.name}: image vectors of width {vectors.shape[1]}, the recipe says {teacher.image.width}",
+                f"Set teacher.vector_width={vectors.shape[1]}.",
+            )
         teacher.image.mean.copy_(torch.nn.functional.normalize(vectors, dim=-1).mean(0))
         return vectors
     assert isinstance(teacher.image, PictureTower)
@@ -74,7 +82,9 @@ def teach(
 ) -> tuple[Teacher, Progress]:
     """Trains image and text towers on the pictures and texts of the given splits; speech is not touched.
 
-    L = InfoNCE(picture, caption) + single-word prompts (see ``WordPrompts``); the sentence encoder stays frozen.
+    L = InfoNCE(picture, caption) + single-word prompts (see ``WordPrompts``); the sentence encoder stays frozen. With
+    ``unseen_noise``, the map so learned becomes the teacher's ``lesson`` and a new one is learned in the same way, but
+    under that noise and towards the finished text tower.
 
     Raises:
         UserError: no pictures with texts in these splits.
@@ -90,12 +100,15 @@ def teach(
     texts = [column[i] for i in text_rows]
     groups = corpus.groups
     material = _material(teacher, corpus, pictures)
-    options: dict[str, Any] = (
-        {"noise": config.noise} if isinstance(config, VectorTeacher) else {"flip": config.flip, "shift": config.shift}
-    )
     encoded = _some_of_each(groups[text_rows], config.captions_each)
     vectors = sentence_vectors(teacher, [texts[i] for i in encoded])
     centre = [vectors.mean(0)]
+    asked = None
+    if config.word_weight and config.words:
+        asked = _word_prompts(teacher, config, texts, groups[text_rows], int(groups.max()) + 1)
+        centre.append(asked.prompts.mean((0, 1)))
+    assert isinstance(teacher.text, TextTower)
+    teacher.text.mean.copy_(torch.stack(centre).mean(0))
     source = PictureBatches(
         material,
         groups[pictures],
@@ -103,15 +116,8 @@ def teach(
         groups[text_rows[encoded]],
         min(config.batch_size, len(pictures)),
         seed,
-        **options,
+        **_augmentation(config),
     )
-    parts: list[Objective] = [InfoNCE(InfoNCE.Config(a="image", b="text", max_scale=50.0))]
-    if config.word_weight and config.words:
-        asked = _word_prompts(teacher, config, texts, groups[text_rows], int(groups.max()) + 1)
-        centre.append(asked.prompts.mean((0, 1)))
-        parts.append(asked)
-    assert isinstance(teacher.text, TextTower)
-    teacher.text.mean.copy_(torch.stack(centre).mean(0))
     loop = Optimisation(
         epochs=config.epochs,
         batch_size=source.batch_size,
@@ -119,18 +125,42 @@ def teach(
         weight_decay=config.weight_decay,
         seed=seed,
     )
-    learner = Learner(Model(teacher, None), parts)
-    state = fit(learner, source, loop, name="teacher", key=key, folder=folder, progress=progress)
+
+    def learn(name: str) -> Progress:
+        parts: list[Objective] = [InfoNCE(InfoNCE.Config(a="image", b="text", max_scale=50.0))]
+        parts += [] if asked is None else [asked]
+        return fit(
+            Learner(Model(teacher, None), parts), source, loop, name=name, key=key, folder=folder, progress=progress
+        )
+
+    state = learn(TEACHER_STAGES[0])
+    if isinstance(config, VectorTeacher) and config.unseen_noise is not None:
+        assert isinstance(teacher.lesson, VectorTower)
+        assert isinstance(teacher.image, VectorTower)
+        teacher.lesson.load_state_dict(teacher.image.state_dict())
+        torch.manual_seed(seed)
+        teacher.image.map.reset_parameters()  # from the lesson's map, it would keep what that has by heart
+        teacher.requires_grad_(False)
+        teacher.image.requires_grad_(True)
+        source.noise = config.unseen_noise
+        learn(TEACHER_STAGES[1])
     _centre(teacher.eval(), source, vectors)
     return teacher.requires_grad_(False), state
+
+
+def _augmentation(config: EmbeddedTeacher | VectorTeacher) -> dict[str, Any]:
+    return (
+        {"noise": config.noise} if isinstance(config, VectorTeacher) else {"flip": config.flip, "shift": config.shift}
+    )
 
 
 def _centre(teacher: Teacher, source: PictureBatches, sentences: Tensor) -> None:
     """Tells both towers the middle of their own vectors over the lesson (``unit_from``), and the texts' spread."""
     with torch.no_grad():
-        images = torch.cat([teacher.image(x).pooled for x in source.plain(CENTRED_ON)]).mean(0)
+        for tower in [teacher.image] if teacher.lesson is None else [teacher.image, teacher.lesson]:
+            images = torch.cat([tower(x).pooled for x in source.plain(CENTRED_ON)]).mean(0)
+            tower.centre.copy_(images)  # type: ignore[operator]
         texts = teacher.text(Padded(sentences)).pooled
-    teacher.image.centre.copy_(images)  # type: ignore[operator]
     assert isinstance(teacher.text, TextTower)
     teacher.text.centre.copy_(texts.mean(0))
     seen = unit_from(teacher.text.centre, texts)

@@ -29,7 +29,7 @@ from lookhear.training.batches import SpeechBatches, log_mels
 from lookhear.training.fit import Progress, fit
 from lookhear.training.pictures import look
 from lookhear.training.tags import learn_evidence, tag_pictures
-from lookhear.training.teach import teach
+from lookhear.training.teach import TEACHER_STAGES, teach
 
 __all__ = ["Run", "open_data", "train", "train_teacher"]
 
@@ -151,7 +151,8 @@ def _teacher(recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool
             recipe.teacher, corpus, recipe.data.teacher, seed=recipe.seed, folder=out, key=key, progress=progress
         )
         Model(teacher, None).save(out / "teacher", {"teacher": recipe.teacher.model_dump(mode="json"), "speech": None})
-        (out / "teacher.checkpoint").unlink(missing_ok=True)
+        for name in TEACHER_STAGES:
+            (out / f"{name}.checkpoint").unlink(missing_ok=True)
     return teacher.eval().requires_grad_(False), time.monotonic() - began
 
 
