@@ -60,6 +60,19 @@ class Answer(NamedTuple):
         return lines[0]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_of_before(tmp_path_factory):
+    """Nothing that was kept before these tests is read, and nothing of them is kept."""
+    os.environ["LOOKHEAR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache folder of this test alone."""
+    monkeypatch.setenv("LOOKHEAR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def lookhear(capfd, monkeypatch):
     """``lookhear("search", index, "a boat")`` → Answer; anything but an exit is a traceback, and fails the test."""

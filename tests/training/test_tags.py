@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -77,9 +78,12 @@ def test_tags_of_pictures(tiny_model: Model, book) -> None:
     assert torch.allclose(tags.share, tags.probabilities.float().mean(0))
 
 
-def test_looking_in_parts_is_looking_at_once(tiny_model: Model, book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looking_in_parts_is_looking_at_once(
+    tiny_model: Model, book, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
     words = F.normalize(torch.randn(3, tiny_model.dim, generator=torch.Generator().manual_seed(0)), dim=-1)
     whole = look(tiny_model, book, book.pictures, words)
+    shutil.rmtree(own_cache)
     monkeypatch.setattr("lookhear.training.pictures.AT_ONCE", 7)
     parts = look(tiny_model, book, book.pictures, words)
     for a, b in zip(whole, parts, strict=True):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +13,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from lookhear.core import RATE, Section
+from lookhear.data.cache import cache_folder
 from lookhear.data.schema import SCHEMA_VERSION, Corpus
 from lookhear.data.store import read_store, write_corpus
 from lookhear.errors import UserError
@@ -35,12 +34,6 @@ class Voiced(Section):
     test_splits: tuple[str, ...] = ("val", "test")
     strength: float = Field(1.0, ge=0)
     seed: int = 0
-
-
-def cache_folder() -> Path:
-    """Where made things are kept between runs: ``LOOKHEAR_CACHE``, or ``lookhear`` in the user's cache folder."""
-    base = os.environ.get("LOOKHEAR_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "lookhear"
 
 
 def voice_corpus(corpus: Corpus, config: Voiced, progress: bool = True) -> Corpus:

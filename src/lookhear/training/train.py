@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lookhear.data.read import concat, open_corpus, read_source
@@ -113,14 +114,22 @@ def train_teacher(
 ) -> Teacher:
     """The teacher of a run alone, left in ``out/teacher``, where other runs can use it (``teacher_run``).
 
-    ``train`` with the same arguments goes on from there.
+    ``train`` with the same arguments goes on from there, and finds in the cache what the teacher makes of the pictures.
 
     Raises:
         UserError: as ``train``.
     """
     out = Path(out)
     corpus = open_data(recipe, Path(data), progress)
-    return _teacher(recipe, corpus, out, _claim(out, recipe, corpus), progress, say)[0]
+    teacher, _ = _teacher(recipe, corpus, out, _claim(out, recipe, corpus), progress, say)
+    _objectives(Model(teacher, None, recipe.compatibility), recipe, corpus, _pictures(recipe, corpus))
+    return teacher
+
+
+def _pictures(recipe: Recipe, corpus: Corpus) -> NDArray[np.int64]:
+    """Rows of the pictures that speech learns from."""
+    split = np.array(corpus.column("split"), dtype=object)
+    return corpus.pictures[np.isin(split[corpus.pictures], recipe.data.train)]
 
 
 def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
@@ -161,7 +170,7 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
     rows = corpus.recordings[np.isin(split[corpus.recordings], recipe.data.train)]
     if not len(rows):
         raise UserError(f"{corpus.name}: no recordings in {', '.join(recipe.data.train)}", "Set data.train.")
-    pictures = corpus.pictures[np.isin(split[corpus.pictures], recipe.data.train)]
+    pictures = _pictures(recipe, corpus)
     say(f"speech: {len(rows)} recordings, {len(pictures)} pictures")
     tower = model.audio
     assert tower is not None
@@ -207,7 +216,7 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
 
 
 def _objectives(
-    model: Model, recipe: Recipe, corpus: Corpus, pictures: np.ndarray
+    model: Model, recipe: Recipe, corpus: Corpus, pictures: NDArray[np.int64]
 ) -> tuple[list[Objective], Tensor, Tensor | None]:
     """The recipe's objectives, and what the teacher gives for the pictures: (P, D) vectors, and tags if any are asked.
 
