@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ DIRECTIONS = ("audio_to_image", "image_to_audio", "audio_to_text", "text_to_audi
 def demo(folder: Path, seed: int, quick: bool) -> Tree:
     """``results.json`` of one seed; each demo has a process of its own, so that its peak of memory is its own."""
     command = [sys.executable, "-m", "lookhear.cli", "demo", "--out", str(folder), "--seed", str(seed)]
-    subprocess.run(command + ["--quick"] * quick, check=True)
+    with tempfile.TemporaryDirectory() as cache:  # nothing that an earlier demo kept may shorten this one
+        subprocess.run(command + ["--quick"] * quick, check=True, env=os.environ | {"LOOKHEAR_CACHE": cache})
     tree: Tree = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     heard = json.loads((folder / "picturebook" / "corpus.json").read_text(encoding="utf-8"))["seconds of audio"]
     return tree | {"real_time": sum(heard.values()) / max(tree["seconds"]["data"], 1e-9)}

@@ -65,8 +65,8 @@ def run_demo(
     with torch_threads(demo.threads):
         steps.draw_book(demo, clock, progress)
         steps.teach(demo, clock, progress)
-        steps.learn(demo, clock, progress, say)
-        steps.measure(demo, clock, progress, say)
+        heard = steps.learn(demo, clock, progress, say)
+        steps.measure(demo, clock, progress, say, heard)
         with clock.stage("search", "search and report"):
             steps.look_up(demo, progress)
             parts = report.gather(demo)

@@ -143,21 +143,38 @@ def teach(demo: Demo, clock: Clock, progress: bool) -> None:
         train_teacher(demo.ours, demo.book, demo.run, progress=progress)
 
 
-def learn(demo: Demo, clock: Clock, progress: bool, say: Say) -> None:
-    """Stage 3: our speech tower and the seed's from the same teacher, in as many steps, side by side."""
+def learn(demo: Demo, clock: Clock, progress: bool, say: Say) -> dict[str, Encoded]:
+    """Stage 3: our speech tower and the seed's from the same teacher, in as many steps, side by side.
+
+    Returns:
+        held-out splits as our tower hears them, if it had time for that while the other was still learning.
+    """
     lessons = (
         Lesson("our tower", demo.ours, demo.book, demo.run),
         Lesson("the seed's tower", demo.seed_tower, demo.book, demo.seed_run),
     )
     left = [lesson for lesson in lessons if not lesson.finished]
+    heard: dict[str, Encoded] = {}
     if not left:
-        return
+        return heard
     who = "our tower and the seed's, side by side" if len(left) == 2 else f"{left[0].name}, the other is done"
     with clock.stage("speech", f"speech: learning to hear what the teacher sees ({who})", len(left) - 1):
         if len(left) == 2:
-            train_both(left[0], left[1], progress, say)
+            train_both(left[0], left[1], progress, say, lambda: heard.update(_hear(demo)))
         else:
             left[0].learn(progress)
+    return heard
+
+
+def _hear(demo: Demo) -> dict[str, Encoded]:
+    """What stage 4 will ask first of the finished tower."""
+    book, ours = read_store(demo.book), Model.load(demo.run)
+    heard = {split: Encoded(ours, book.select(split)) for split in (demo.ours.data.test, "open")}
+    for encoded in heard.values():
+        _ = encoded.audio_parts
+    test = heard[demo.ours.data.test]
+    _ = test.image, test.text
+    return heard
 
 
 def step_seconds(demo: Demo) -> dict[str, float]:
@@ -166,8 +183,12 @@ def step_seconds(demo: Demo) -> dict[str, float]:
     return {name: read_json(run / "seconds.json")["speech_steps"] for name, run in runs.items()}
 
 
-def measure(demo: Demo, clock: Clock, progress: bool, say: Say) -> None:
-    """Stage 4: both towers on the held-out splits; writes ``evaluation.json`` and ``moments.json``."""
+def measure(demo: Demo, clock: Clock, progress: bool, say: Say, ready: dict[str, Encoded]) -> None:
+    """Stage 4: both towers on the held-out splits; writes ``evaluation.json`` and ``moments.json``.
+
+    Args:
+        ready: what ``learn`` returned; taken out, so that it is not held longer than needed.
+    """
     if (demo.out / "evaluation.json").is_file():
         return
     with clock.stage("evaluation", "evaluation: retrieval, spotting, localisation"):
@@ -176,8 +197,8 @@ def measure(demo: Demo, clock: Clock, progress: bool, say: Say) -> None:
         found: dict[str, dict[str, Any]] = {"ours": {}, "seed_tower": {}}
         for split in (demo.ours.data.test, "open"):
             chosen = [t for t in demo.ours.evaluate if (t.name in OPEN_LISTS) == (split == "open")]
-            corpus = book.select(split)
-            heard = Encoded(ours, corpus, progress)
+            heard = ready.pop(split, None) or Encoded(ours, book.select(split), progress)
+            corpus = heard.corpus
             found["ours"] |= evaluate(ours, corpus, chosen, say=say, encoded=heard)
             if split == demo.ours.data.test:
                 _write_json(demo.out / "moments.json", _moments(demo, heard))

@@ -68,8 +68,12 @@ def torch_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def train_both(ours: Lesson, other: Lesson, progress: bool, say: Say) -> None:
+def train_both(
+    ours: Lesson, other: Lesson, progress: bool, say: Say, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """Trains ``ours`` in this process and ``other`` in a child, each with half of this process's threads.
+
+    If the child is the last, ``meanwhile`` is called while it goes on.
 
     Several threads share the work of each operation, and wait for each other at its end; a batch of speech is small, so
     much time is lost there. Two processes with one thread each did 1.3 to 1.5 times the steps of one with two.
@@ -87,6 +91,7 @@ def train_both(ours: Lesson, other: Lesson, progress: bool, say: Say) -> None:
             if child.running:
                 took = time.monotonic() - began
                 say(f"{ours.name} is done after {took:.0f} s; {other.name} is still learning ({child.share():.0%})")
+                meanwhile()
             child.wait()
     except KeyboardInterrupt:
         child.check()  # the watch interrupts this process when the child has failed: then that is what happened
