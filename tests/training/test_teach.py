@@ -107,9 +107,10 @@ def test_a_stopped_lesson_goes_on_to_the_same_maps(
     assert same(taught(given, tmp_path, unseen_noise=1.5), whole)
 
 
-def test_it_is_saved_and_loaded_with_both_maps(given: Corpus, tmp_path: Path) -> None:
-    how = config(unseen_noise=1.5)
-    teacher = taught(given, unseen_noise=1.5)
+@pytest.mark.parametrize("hidden", [0, 5])
+def test_it_is_saved_and_loaded_with_both_maps(given: Corpus, tmp_path: Path, hidden: int) -> None:
+    how = config(unseen_noise=1.5, map_hidden=hidden)
+    teacher = taught(given, unseen_noise=1.5, map_hidden=hidden)
     Model(teacher, None).save(tmp_path, {"teacher": how.model_dump(mode="json"), "speech": None})
     assert same(Model.load(tmp_path).teacher, teacher)
 

@@ -84,13 +84,15 @@ class PictureTower(nn.Module):
 
 
 class VectorTower(nn.Module):
-    """A linear map from vectors computed elsewhere into the shared space."""
+    """A map from vectors computed elsewhere into the shared space: linear, or with one hidden layer."""
 
-    def __init__(self, width: int, dim: int) -> None:
+    def __init__(self, width: int, dim: int, hidden: int = 0) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.hidden = width, hidden
         self.register_buffer("mean", torch.zeros(width))
-        self.map = nn.Linear(width, dim, bias=False)
+        self.map: nn.Module = nn.Linear(width, dim, bias=False)
+        if hidden:
+            self.map = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dim))
         self.register_buffer("centre", torch.zeros(dim))
 
     mean: Tensor
@@ -99,4 +101,6 @@ class VectorTower(nn.Module):
     def forward(self, x: Padded) -> Features:
         """(B, V) vectors → Features whose only local vector is the pooled one."""
         centred = F.normalize(F.normalize(x.values.float(), dim=-1) - self.mean, dim=-1)
+        if self.hidden:
+            centred = centred * self.width**0.5  # unit vectors are too short to wake the layer's non-linearity
         return Features.of_pooled(unit_from(self.centre, self.map(centred)))

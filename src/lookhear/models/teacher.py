@@ -96,9 +96,10 @@ class EmbeddedTeacher(_Trained):
 
 
 class VectorTeacher(_Trained):
-    """A linear map from given image vectors (width ``vector_width``) against a frozen sentence encoder with a head.
+    """A map from given image vectors (width ``vector_width``) against a frozen sentence encoder with a head.
 
     Attributes:
+        map_hidden: width of the map's hidden layer; 0 makes it linear.
         hidden: width of the text head's hidden layer; 0 makes it linear.
         noise: standard deviation of noise added to the (unit) image vectors while training, relative to their length.
         unseen_noise: more noise, under which a second map is learned towards the finished text tower. Speech learns
@@ -108,14 +109,16 @@ class VectorTeacher(_Trained):
 
     kind: Literal["vectors"] = "vectors"
     vector_width: int = Field(1024, ge=2)
+    map_hidden: int = Field(0, ge=0)
     hidden: int = Field(0, ge=0)
     noise: float = Field(0.0, ge=0)
     unseen_noise: float | None = Field(None, ge=0)
 
     def build(self) -> Teacher:
         text = TextTower(SentenceEncoder(self.encoder), self.dim, self.hidden)
-        image = VectorTower(self.vector_width, self.dim)
-        lesson = None if self.unseen_noise is None else VectorTower(self.vector_width, self.dim)
+        shape = (self.vector_width, self.dim, self.map_hidden)
+        image = VectorTower(*shape)
+        lesson = None if self.unseen_noise is None else VectorTower(*shape)
         return Teacher(image, text, self.dim, lesson)
 
 

@@ -139,7 +139,9 @@ def teach(
         assert isinstance(teacher.image, VectorTower)
         teacher.lesson.load_state_dict(teacher.image.state_dict())
         torch.manual_seed(seed)
-        teacher.image.map.reset_parameters()  # from the lesson's map, it would keep what that has by heart
+        # From the lesson's map, the new one would keep what that has by heart.
+        teacher.image.load_state_dict(VectorTower(config.vector_width, config.dim, config.map_hidden).state_dict())
+        teacher.image.mean.copy_(teacher.lesson.mean)
         teacher.requires_grad_(False)
         teacher.image.requires_grad_(True)
         source.noise = config.unseen_noise

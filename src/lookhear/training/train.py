@@ -133,12 +133,16 @@ def _pictures(recipe: Recipe, corpus: Corpus) -> NDArray[np.int64]:
 
 
 def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
-    """Writes the resolved recipe into the run folder; refuses a folder that another recipe's run lies in."""
+    """Writes the resolved recipe into the run folder; refuses a folder that another recipe's run lies in.
+
+    A recipe that nothing was trained by yet, for a mistake in it perhaps, makes room for another.
+    """
     text = recipe.to_toml()
     path = out / "recipe.toml"
-    if path.is_file() and path.read_text() != text:
+    others = [p for p in out.iterdir() if p != path] if out.is_dir() else []
+    if path.is_file() and path.read_text() != text and others:
         raise UserError(f"{out} holds a run of another recipe", "Choose another --out, or delete it.")
-    if not path.is_file() and out.exists() and any(out.iterdir()):
+    if others and not path.is_file():
         raise UserError(f"{out} is not empty and no run", "Choose another --out.")
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
