@@ -111,8 +111,7 @@ def _sections(parts: Parts, evaluation: numbers.Evaluation, results: Mapping[str
             _section(
                 "learning",
                 "How it learned",
-                "The loss at every step of the three lessons, and what both speech towers could do meanwhile on "
-                "validation scenes.",
+                "The loss at every step of the three lessons.",
                 KEY + parts["learning"],
             ),
             _section(

@@ -72,6 +72,8 @@ class Demo:
                     "teacher": ours.teacher.model_copy(update={"epochs": 3.0, "batch_size": 16, "words": 30}),
                 }
             )
+        if not ours.training.validate_every:  # one validation at the end would say what stage 4 says better
+            ours = ours.model_copy(update={"data": ours.data.model_copy(update={"validation": ()})})
         equal = {k: getattr(ours.training, k) for k in ("epochs", "batch_size", "validate_every", "select")}
         shared = {
             "seed": seed,
@@ -79,6 +81,7 @@ class Demo:
             "teacher_run": str((out / "run" / "teacher").resolve()),
             "training": seed_tower.training.model_copy(update=equal),
             "evaluate": ours.evaluate,
+            "data": seed_tower.data.model_copy(update={"validation": ours.data.validation}),
         }
         return Demo(out, seed, quick, ours, seed_tower.model_copy(update=shared), threads)
 

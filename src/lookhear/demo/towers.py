@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
@@ -213,6 +213,15 @@ class Child:
                 self.log.unlink()
 
 
+_FAILED = signal.SIGUSR1
+"""Not SIGINT, which shells tell the jobs that they start in the background to ignore."""
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    (handler if callable(handler) else signal.default_int_handler)(number, frame)
+
+
 class _Watch:
     """Looks after a child from a thread: draws its bar, and interrupts this process's main thread if it fails.
 
@@ -234,6 +243,8 @@ class _Watch:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def __enter__(self) -> _Watch:
+        if self._main:
+            self._before = signal.signal(_FAILED, _as_ctrl_c)
         self._thread.start()
         return self
 
@@ -242,6 +253,8 @@ class _Watch:
     ) -> None:
         self._over.set()
         self._thread.join()
+        if self._main:
+            signal.signal(_FAILED, self._before)
         self._draw()
         self._bar.close()
 
@@ -250,7 +263,7 @@ class _Watch:
             self._draw()
             if not self._child.running:
                 if self._child.failed and self._main:
-                    _thread.interrupt_main()
+                    _thread.interrupt_main(_FAILED)
                 return
 
     def _draw(self) -> None:
