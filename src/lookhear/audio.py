@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lookhear.core import RATE, Padded, lengths_to_mask
 from lookhear.errors import UserError
 
-__all__ = ["LogMel", "Mfcc", "level_speech", "load_audio", "pad_audio", "speech_frames", "stream_audio"]
+__all__ = ["LogMel", "Mfcc", "level_speech", "load_audio", "pad_audio", "samples_of", "speech_frames", "stream_audio"]
 
 Wave = NDArray[np.float32]
 _HOP, _WINDOW, _FFT = 160, 400, 512  # 10 ms, 25 ms at 16 kHz
@@ -99,6 +99,19 @@ def load_audio(source: Path | str | bytes, name: str | None = None) -> Wave:
     if np.abs(wave).max() < _SILENT:
         raise UserError(f"{name}: the recording is silent", "Check the microphone or the export.")
     return _resample(wave, rate)
+
+
+def samples_of(source: Path | str | bytes, name: str | None = None) -> int:
+    """Samples that ``load_audio`` gives of a recording, by its header alone.
+
+    Raises:
+        UserError: empty, or no recording.
+    """
+    name = name or (str(source) if not isinstance(source, bytes) else "recording")
+    with _open(source, name) as file:
+        up = RATE // math.gcd(file.samplerate, RATE)
+        down = file.samplerate // math.gcd(file.samplerate, RATE)
+        return int(-(-file.frames * up // down))
 
 
 def stream_audio(path: Path | str, seconds: float = 60.0, overlap: float = 2.0) -> Iterator[tuple[float, Wave]]:

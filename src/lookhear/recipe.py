@@ -39,6 +39,8 @@ class Data(Section):
         sources: data sets under the data root, read as one corpus.
         voiced: written captions spoken by the synthesiser, for sets that have no recordings.
         teacher: splits the teacher learns from; train, validation and test: the speech tower's.
+        in_memory: gigabytes of log-mels that are made once and kept; where a corpus has more, they are made anew in
+            every epoch, some batches ahead.
     """
 
     sources: tuple[Source, ...] = ()
@@ -47,6 +49,7 @@ class Data(Section):
     train: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ("val",)
     test: str = "test"
+    in_memory: float = Field(4.0, ge=0)
 
 
 class Optimisation(Section):

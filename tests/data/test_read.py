@@ -385,3 +385,15 @@ def test_a_manifests_own_vectors_are_read(tmp_path: Path) -> None:
     (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "a", "text": "a dog", "vector": "no"}))
     with pytest.raises(UserError, match="vector"):
         open_corpus(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a\0b.wav", "x" * 5000 + ".wav", "y" * 300 + ".wav", "../../x.wav", "/x.wav"],
+    ids=["null", "long", "longer than a name", "climbs", "absolute"],
+)
+def test_paths_that_are_none_are_refused(folder: Path, path: str) -> None:
+    for rows in ([ROWS[0], {**ROWS[1], "wav": path}], [{**ROWS[1], "wav": path}, ROWS[0]]):
+        jsonl(folder, rows)
+        with pytest.raises(UserError):
+            open_corpus(folder)

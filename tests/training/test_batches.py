@@ -12,13 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lookhear.audio import load_audio, samples_of
 from lookhear.core import Features, Padded
 from lookhear.data.augment import Augment
+from lookhear.data.read import open_corpus
 from lookhear.data.schema import SCHEMA, Corpus
 from lookhear.errors import UserError
 from lookhear.models.speech import LocalTower
 from lookhear.training import batches as module
-from lookhear.training.batches import PictureBatches, SpeechBatches, log_mels
+from lookhear.training.batches import PictureBatches, SpeechBatches
+from lookhear.training.mels import StreamedMels, frames_of, log_mels
 
 N = 40
 LENGTHS = np.random.default_rng(0).integers(3, 60, N)
@@ -169,6 +172,94 @@ def test_log_mels_are_the_towers_own_in_the_corpus_s_order(tmp_path: Path) -> No
     (tmp_path / "1.wav").write_bytes(b"")
     with pytest.raises(UserError, match="recording 1: empty"):
         log_mels(tower, corpus)
+
+
+@pytest.fixture
+def heard(tiny_book: Path) -> tuple[LocalTower, Corpus]:
+    return LocalTower.Config(width=8).build(4), open_corpus(tiny_book)
+
+
+def streamed_and_kept(heard: tuple[LocalTower, Corpus], batch_size: int = 4) -> tuple[SpeechBatches, SpeechBatches]:
+    tower, corpus = heard
+    rows = corpus.recordings
+    lengths = frames_of(corpus, rows)
+    ids = [corpus.column("id")[i] for i in rows]
+    groups = np.arange(len(rows)) % 7
+    return tuple(  # type: ignore[return-value]
+        SpeechBatches(
+            mels, groups, ids, torch.eye(21), PICTURE_GROUPS, batch_size, 0, Augment(speed=0.1), lengths=lengths
+        )
+        for mels in (StreamedMels(tower, corpus, rows), log_mels(tower, corpus, rows))
+    )
+
+
+def test_frames_are_known_before_anything_is_decoded(heard: tuple[LocalTower, Corpus], tmp_path: Path) -> None:
+    tower, corpus = heard
+    rows = corpus.recordings
+    real = [m.shape[1] for m in log_mels(tower, corpus, rows)]
+    assert frames_of(corpus, rows).tolist() == real
+    bare = Corpus(corpus.table.drop_columns(["seconds"]), corpus.root, corpus.name)
+    assert frames_of(bare, rows).tolist() == real
+    for rate in (8000, 11025, 44100, 48000):
+        sf.write(tmp_path / "a.wav", np.full(rate // 3, 0.1), rate)
+        assert samples_of(tmp_path / "a.wav") == len(load_audio(tmp_path / "a.wav"))
+
+
+def test_streamed_batches_are_the_kept_ones(heard: tuple[LocalTower, Corpus]) -> None:
+    streamed, kept = streamed_and_kept(heard)
+    places = [(0, 0), (0, 1), (0, streamed.steps_per_epoch - 1), (1, 0), (0, 2), (3, 1)]  # in no order, as after a stop
+    for epoch, index in places:
+        for rank, world in ((0, 1), (1, 2)):
+            a, b = streamed.batch(epoch, index, rank, world), kept.batch(epoch, index, rank, world)
+            assert a.ids == b.ids
+            assert torch.equal(a.inputs["audio"].values, b.inputs["audio"].values)  # type: ignore[union-attr]
+
+
+def test_what_comes_next_is_decoded_ahead(heard: tuple[LocalTower, Corpus], monkeypatch: pytest.MonkeyPatch) -> None:
+    streamed, _ = streamed_and_kept(heard)
+    made: list[int] = []
+    mels = streamed.mels
+    assert isinstance(mels, StreamedMels)
+    make = mels.make
+    monkeypatch.setattr(mels, "make", lambda i: (made.append(i), make(i))[1])
+    for index in range(streamed.steps_per_epoch):
+        streamed.batch(0, index)
+    assert set(rows_in(streamed, 0)) <= set(made)
+    assert max(made.count(i) for i in set(made)) <= 2  # once in this epoch, and once ahead of the next
+
+
+def rows_in(source: SpeechBatches, epoch: int) -> list[int]:
+    return [int(i) for batch in source._order(epoch) for i in batch]
+
+
+def test_a_recording_that_cannot_be_decoded_ahead_is_named_when_its_batch_comes(tmp_path: Path) -> None:
+    for i in range(4):
+        sf.write(tmp_path / f"{i}.wav", np.full(1600, 0.1), 16000)
+    rows = [{"id": str(i), "audio": {"path": f"{i}.wav", "bytes": None}} for i in range(4)]
+    corpus = Corpus(pa.Table.from_pylist(rows, schema=SCHEMA), tmp_path, "c")
+    mels = StreamedMels(LocalTower.Config(width=8).build(4), corpus, corpus.recordings)
+    (tmp_path / "2.wav").write_bytes(b"")
+    mels.ahead(range(4), 8)
+    assert mels[1].shape == (40, 11)
+    with pytest.raises(UserError, match="recording 2: empty"):
+        mels[2]
+
+
+@settings(max_examples=40)
+@given(n=st.integers(1, 400), size=st.integers(1, 9), window=st.integers(10, 90), epoch=st.integers(0, 2))
+def test_a_large_corpus_is_shuffled_by_blocks(n: int, size: int, window: int, epoch: int) -> None:
+    lengths = np.random.default_rng(n).integers(1, 50, n)
+    batches = module._epoch_order(lengths, size, 5, epoch, window)
+    again = module._epoch_order(lengths, size, 5, epoch, window)
+    assert [b.tolist() for b in batches] == [b.tolist() for b in again]
+    seen = [i for b in batches for i in b.tolist()]
+    assert len(seen) == len(set(seen)) == len(batches) * size
+    assert len(batches) >= (n - window // size * size) // size - n // window - 1
+    if n > window:
+        parts = [set(seen[i : i + window // size * size]) for i in range(0, len(seen), window // size * size)]
+        blocks = np.array_split(np.arange(n), -(-n * module.BLOCKS // window))
+        touched = [sum(bool(part & set(b.tolist())) for b in blocks) for part in parts]
+        assert max(touched) <= 1.1 * module.BLOCKS + 3
 
 
 # Pictures and their texts --------------------------------------------------------------------------------------------

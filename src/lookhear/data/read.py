@@ -21,11 +21,21 @@ from lookhear.data.schema import SCHEMA, Corpus, safe_path
 from lookhear.data.store import read_store
 from lookhear.errors import UserError, did_you_mean
 
-__all__ = ["Captions", "Source", "Vectors", "concat", "open_corpus", "read_source"]
+__all__ = [
+    "COLUMNS",
+    "Captions",
+    "Source",
+    "Vectors",
+    "concat",
+    "find_columns",
+    "open_corpus",
+    "read_source",
+    "word_times",
+]
 
 _AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a"}
 _IMAGE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"}
-_ALIASES = {
+COLUMNS = {
     "audio": ("audio", "wav", "recording", "file", "path", "filename"),
     "image": ("image", "img", "picture", "photo", "file", "path", "filename"),
     "text": ("text", "captions", "caption", "transcript", "sentence"),
@@ -119,14 +129,16 @@ def open_corpus(path: Path | str, columns: Mapping[str, str] | None = None, name
     return read_source(source, folder.resolve().parent, folder=folder)
 
 
-def _guess(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], folder: Path, where: Path) -> dict[str, str]:
+def find_columns(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], folder: Path, where: Path
+) -> dict[str, str]:
     """Our name → the manifest's, from what is given and else from usual names and the files' endings."""
     known = list(dict.fromkeys(k for row in rows for k in row))
     for ours, theirs in columns.items():
         if theirs not in known:
             raise UserError(f"{where}: no column {theirs!r} (for {ours})", did_you_mean(theirs, known))
     found = dict(columns)
-    for ours, names in _ALIASES.items():
+    for ours, names in COLUMNS.items():
         if ours in found:
             continue
         for theirs in names:
@@ -137,13 +149,24 @@ def _guess(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], folder
                 endings = _AUDIO if ours == "audio" else _IMAGE
                 if not values or not all(isinstance(v, str) and Path(v).suffix.lower() in endings for v in values):
                     continue
-                if not any((folder / v).is_file() for v in values) and theirs not in ("file", "path"):
+                if not any(_is_file(folder / v) for v in values) and theirs not in ("file", "path"):
                     # Names of pictures that are kept elsewhere still say which captions belong together.
                     found.setdefault("group", theirs)
                     continue
             found[ours] = theirs
             break
+    if not {"audio", "image", "text"} & set(found):
+        raise UserError(
+            f"{where}: no column names recordings, pictures or texts", f"Name one: columns = {{...}}; has {known}."
+        )
     return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name longer than any file's, a null character
+        return False
 
 
 def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -152,12 +175,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[dict[str, Any]],
     rows = read_manifest_rows(path, columns)
     if not rows:
         raise UserError(f"{path}: the manifest has no rows", "List at least one item.")
-    found = _guess(rows, columns, path.parent, path)
-    if not {"audio", "image", "text"} & set(found):
-        known = list(dict.fromkeys(k for row in rows for k in row))
-        raise UserError(
-            f"{path}: no column names recordings, pictures or texts", f"Name one: columns = {{...}}; has {known}."
-        )
+    found = find_columns(rows, columns, path.parent, path)
     return rows, found
 
 
@@ -267,7 +285,7 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
             "speaker": _text(row, found, "speaker"),
             "language": _text(row, found, "language"),
             "vector": vector,
-            "words": _word_times(row.get("words")),
+            "words": word_times(row.get("words")),
             "things": row.get("things") if _all_strings(row.get("things")) else None,
             **{k: row.get(k) for k in extra},
         }
@@ -277,7 +295,7 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
     return Corpus(_table(items, extra, path), root, name=source.name)
 
 
-def _word_times(value: Any) -> list[dict[str, Any]] | None:
+def word_times(value: Any) -> list[dict[str, Any]] | None:
     """Word times of a manifest, [{word, start, end}] in seconds (or text, start_s, end_s); None where it has none."""
     if not isinstance(value, list) or not all(isinstance(w, dict) for w in value):
         return None

@@ -203,9 +203,13 @@ def _pick(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.ChunkedArray:
 
 def safe_path(root: Path, relative: str) -> Path:
     """``root / relative``, refused if it climbs out of ``root`` or does not exist."""
-    path = (root / relative).resolve()
+    try:
+        path = (root / relative).resolve()
+        there = path.is_file()
+    except (ValueError, OSError):  # a null character, a name longer than any file's
+        raise UserError(f"{relative[:80]!r} is no path", "Check the paths of the list.") from None
     if not path.is_relative_to(root.resolve()):
         raise UserError(f"{relative!r} climbs out of {root}", "Name files inside the data set's own folder.")
-    if not path.is_file():
+    if not there:
         raise UserError(f"{path}: no such file", f"Check the paths of the manifest in {root}.")
     return path

@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,16 @@ import pyarrow as pa
 from lookhear.data.schema import SCHEMA, SCHEMA_VERSION, Corpus
 from lookhear.errors import UserError
 
-__all__ = ["MANIFEST", "read_manifest", "read_store", "write_corpus"]
+__all__ = [
+    "MANIFEST",
+    "new_folder",
+    "read_manifest",
+    "read_store",
+    "write_corpus",
+    "write_error",
+    "write_shard",
+    "write_table",
+]
 
 MANIFEST = "corpus.json"
 BATCH_ROWS = 256
@@ -46,32 +56,61 @@ def write_corpus(
     Raises:
         UserError: the folder is not empty, a row has an unknown key, or the disk is full.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} exists and is not empty", "Name another folder, or delete this one.")
     schema = pa.schema([*SCHEMA, *extra])
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as e:
-        raise _write_error(e, folder) from e
-    try:
+    with new_folder(folder) as building:
         shards: list[dict[str, Any]] = []
         known = _known(rows, set(schema.names))
         for first in known:
             shard = chain([first], islice(known, shard_rows - 1))
-            shards.append(_write_shard(shard, schema, building, len(shards)))
+            shards.append(write_shard(shard, schema, building, len(shards)))
         if not shards:
-            shards.append(_write_shard(iter(()), schema, building, 0))
-        manifest = {"schema": SCHEMA_VERSION, **meta, "shards": shards}
-        (building / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            shards.append(write_shard(iter(()), schema, building, 0))
+        _write_manifest(building, meta, shards)
+    return Path(folder)
+
+
+def write_table(table: pa.Table, folder: Path, meta: Mapping[str, Any], shard_rows: int = 2000) -> Path:
+    """As ``write_corpus``, of a table that has the columns of ``SCHEMA`` and perhaps more."""
+    with new_folder(folder) as building:
+        shards: list[dict[str, Any]] = []
+        for start in range(0, max(1, table.num_rows), shard_rows):
+            part = table.slice(start, shard_rows)
+            name = f"items-{len(shards):05d}.arrow"
+            with pa.OSFile(str(building / name), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(part, max_chunksize=BATCH_ROWS)
+            shards.append({"file": name, "rows": part.num_rows})
+        _write_manifest(building, meta, shards)
+    return Path(folder)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which becomes ``folder`` when all went well, and else is as if it had not been.
+
+    Raises:
+        UserError: ``folder`` exists and is not empty, or the disk is full.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists and is not empty", "Name another folder, or delete this one.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as e:
+        raise write_error(e, folder) from e
+    try:
+        yield building
         building.chmod(0o755)  # mkdtemp makes it private
         building.replace(folder)
     except OSError as e:
-        raise _write_error(e, folder) from e
+        raise write_error(e, folder) from e
     finally:
         shutil.rmtree(building, ignore_errors=True)  # already moved when all went well
-    return folder
+
+
+def _write_manifest(folder: Path, meta: Mapping[str, Any], shards: list[dict[str, Any]]) -> None:
+    manifest = {"schema": SCHEMA_VERSION, **meta, "shards": shards}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _known(rows: Iterable[Mapping[str, Any]], names: set[str]) -> Iterator[Mapping[str, Any]]:
@@ -82,7 +121,8 @@ def _known(rows: Iterable[Mapping[str, Any]], names: set[str]) -> Iterator[Mappi
         yield row
 
 
-def _write_shard(rows: Iterator[Mapping[str, Any]], schema: pa.Schema, folder: Path, number: int) -> dict[str, Any]:
+def write_shard(rows: Iterator[Mapping[str, Any]], schema: pa.Schema, folder: Path, number: int) -> dict[str, Any]:
+    """Writes one shard; what the manifest says of it."""
     name, count = f"items-{number:05d}.arrow", 0
     with pa.OSFile(str(folder / name), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         while batch := list(islice(rows, BATCH_ROWS)):
@@ -129,7 +169,8 @@ def read_store(folder: Path) -> Corpus:
         tables.append(table)
     if not tables:
         raise UserError(f"{folder / MANIFEST} names no shards", _AGAIN)
-    return Corpus(pa.concat_tables(tables), folder, str(meta.get("name", folder.name)), meta)
+    root = Path(meta["media root"]) if "media root" in meta else folder
+    return Corpus(pa.concat_tables(tables), root, str(meta.get("name", folder.name)), meta)
 
 
 def _read_shard(path: Path) -> pa.Table:
@@ -148,7 +189,8 @@ def _read_shard(path: Path) -> pa.Table:
     return table
 
 
-def _write_error(error: OSError, folder: Path) -> UserError:
+def write_error(error: OSError, folder: Path) -> UserError:
+    """What to tell a user of a folder that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"no space left to write {folder}", "Free some space; nothing half-written was kept.")
     return UserError(f"cannot write {folder} ({error.strerror or error})", "Choose a folder that you can write to.")

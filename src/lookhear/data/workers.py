@@ -5,24 +5,30 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any, TypeVar
 
 from lookhear.errors import UserError
 
 __all__ = ["in_processes"]
 
+AHEAD = 3
+"""Tasks a worker that are handed out and not yet asked for: what is held in memory."""
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def in_processes(work: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+def in_processes(work: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> Iterator[Result]:
     """``work`` of every task, in the order of the tasks.
 
     Args:
         work: a function of a module, so that other processes find it.
+        tasks: taken as workers become free, a few ahead.
         workers: processes; 0 works in this one.
 
     Raises:
@@ -36,7 +42,13 @@ def in_processes(work: Callable[[Task], Result], tasks: Sequence[Task], workers:
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupt)
     try:
-        for result in pool.map(_guarded, [(work, t) for t in tasks]):
+        waiting: deque[Future[Any]] = deque()
+        left = iter(tasks)
+        while True:
+            waiting.extend(pool.submit(_guarded, (work, t)) for t in islice(left, AHEAD * workers - len(waiting)))
+            if not waiting:
+                return
+            result = waiting.popleft().result()
             if isinstance(result, _Mistake):
                 raise UserError(result.what, result.fix)
             yield result

@@ -4,61 +4,52 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
-from lookhear.audio import load_audio
-from lookhear.core import Batch, Features, Padded, lengths_to_mask
+from lookhear.core import Batch, Features, Padded
 from lookhear.data.augment import Augment
-from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
-from lookhear.models.speech import SpeechTower
+from lookhear.training.mels import StreamedMels, pad_mels
 
-__all__ = ["PictureBatches", "SpeechBatches", "log_mels", "pad_mels"]
+__all__ = ["PictureBatches", "SpeechBatches"]
 
 BANK, TEXT_BANK = 8192, 512
 """How many more pictures (frozen vectors) and texts (sentence vectors, through the head) serve as negatives."""
 
 
-def log_mels(
-    tower: SpeechTower, corpus: Corpus, rows: NDArray[np.int64] | None = None, progress: bool = False
-) -> list[Tensor]:
-    """(M, T) half-precision log-mel of the recordings (of the given rows), decoded in parallel and kept in memory.
+WINDOW, BLOCKS = 1 << 16, 64
+"""Items that are shuffled among each other, and the blocks on disk that they come from."""
 
-    Half precision costs 2⁻¹¹ of a log-power value, far below the noise of any recording.
+AHEAD = 4
+"""Batches that are decoded before they are asked for."""
+
+
+def _epoch_order(
+    lengths: NDArray[np.int64], size: int, seed: int, epoch: int, window: int = WINDOW
+) -> list[NDArray[np.int64]]:
+    """Batches of items of like length: shuffled, sorted within runs of 16 batches, cut, and shuffled again.
+
+    Beyond ``window`` items, blocks of neighbours on disk are shuffled, and items only within a window of some blocks,
+    so that a corpus larger than memory is read nearly in order.
     """
-    chosen = (corpus.recordings if rows is None else rows).tolist()
-    ids = corpus.column("id")
-
-    def frames(row: int) -> Tensor:
-        # One at a time: a recording's spectrum fits in the processor's cache, a padded batch of them does not.
-        wave = load_audio(corpus.media("audio", row), name=f"recording {ids[row]}")
-        return tower.extract(Padded(torch.from_numpy(wave)[None])).values[0].half()
-
-    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
-        found = pool.map(frames, chosen)
-        return list(tqdm(found, "features", len(chosen), unit="utt", disable=None if progress else True))
-
-
-def pad_mels(mels: Sequence[Tensor]) -> Padded:
-    """(M, T) log-mels of any lengths and precision → (B, M, T) float32, zeros past the end, and its mask."""
-    lengths = torch.tensor([m.shape[1] for m in mels])
-    values = torch.zeros(len(mels), mels[0].shape[0], int(lengths.max()))
-    for row, mel in zip(values, mels):
-        row[:, : mel.shape[1]] = mel
-    return Padded(values, lengths_to_mask(lengths, values.shape[2]))
-
-
-def _epoch_order(lengths: NDArray[np.int64], size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-    """Batches of items of like length: shuffled, sorted within runs of 16 batches, cut, and shuffled again."""
     rng = np.random.default_rng((seed, epoch))
-    order = rng.permutation(len(lengths))
+    if len(lengths) <= window:
+        return _batches_of(rng.permutation(len(lengths)), lengths, size, rng)
+    blocks = np.array_split(np.arange(len(lengths)), -(-len(lengths) * BLOCKS // window))
+    order = np.concatenate([blocks[b] for b in rng.permutation(len(blocks))])
+    whole = window // size * size
+    parts = [rng.permutation(order[i : i + whole]) for i in range(0, len(order), whole)]
+    return [batch for part in parts for batch in _batches_of(part, lengths, size, rng)]
+
+
+def _batches_of(
+    order: NDArray[np.int64], lengths: NDArray[np.int64], size: int, rng: np.random.Generator
+) -> list[NDArray[np.int64]]:
     order = order[: len(order) // size * size]
     run = 16 * size
     parts = [order[i : i + run] for i in range(0, len(order), run)]
@@ -81,10 +72,12 @@ class SpeechBatches:
         seed: int,
         augment: Augment,
         tags: Tensor | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> None:
         """
         Args:
-            mels: (M, T) log-mel of each recording.
+            mels: (M, T) log-mel of each recording; those of a StreamedMels are decoded some batches ahead.
+            lengths: (recordings,) their T, where looking at all of them would decode all of them.
             groups: (recordings,) their groups.
             pictures: (pictures, D) unit vectors of the teacher's image tower; ``picture_groups`` their groups.
             tags: (pictures, words) what the teacher sees in each, which goes with its vector.
@@ -107,13 +100,15 @@ class SpeechBatches:
         self.pictures, self.by_group = pictures, {g: np.array(v) for g, v in by_group.items()}
         self._all = (Features.of_pooled(pictures), torch.from_numpy(picture_groups))
         self.batch_size, self.seed, self.augment, self.tags = batch_size, seed, augment, tags
-        self.lengths = np.array([m.shape[1] for m in mels])
+        self.lengths = np.array([m.shape[1] for m in mels]) if lengths is None else lengths
         self.steps_per_epoch = len(mels) // batch_size
         self._order = lru_cache(maxsize=2)(lambda epoch: _epoch_order(self.lengths, batch_size, seed, epoch))
 
     def batch(self, epoch: int, index: int, rank: int = 0, world: int = 1) -> Batch:
         """This process's share of a batch: every ``world``-th item."""
         rows = self._order(epoch)[index]
+        if isinstance(self.mels, StreamedMels):
+            self._decode_ahead(self.mels, epoch, index, rank, world)
         rng = np.random.default_rng((self.seed, 1, epoch, index))
         chosen = np.array([rng.choice(self.by_group[int(self.groups[r])]) for r in rows])[rank::world]
         rows = rows[rank::world]
@@ -129,6 +124,13 @@ class SpeechBatches:
             [self.ids[r] for r in rows],
             {"image": self._bank(rng)},
         )
+
+    def _decode_ahead(self, mels: StreamedMels, epoch: int, index: int, rank: int, world: int) -> None:
+        soon: list[int] = []
+        for _ in range(1 + AHEAD):
+            soon += self._order(epoch)[index][rank::world].tolist()
+            epoch, index = (epoch, index + 1) if index + 1 < self.steps_per_epoch else (epoch + 1, 0)
+        mels.ahead(soon, most=2 * len(soon))
 
     def _bank(self, rng: np.random.Generator) -> tuple[Features, Tensor]:
         """All pictures, or a random ``BANK`` of them, as negatives: the teacher is frozen, so they cost nothing."""

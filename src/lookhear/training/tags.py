@@ -16,7 +16,7 @@ from lookhear.errors import UserError, did_you_mean
 from lookhear.models.model import Model
 from lookhear.objectives.tags import WordTags
 from lookhear.objectives.words import prior_and_entropy
-from lookhear.training.batches import pad_mels
+from lookhear.training.mels import pad_mels
 from lookhear.training.pictures import look
 from lookhear.training.vocabulary import said_by_group, vocabulary
 
@@ -104,12 +104,12 @@ def learn_evidence(model: Model, mels: Sequence[Tensor]) -> None:
     if evidence is None or tower is None:
         return
     some = np.random.default_rng(0).permutation(len(mels))[:HEARD]
-    order = sorted(some.tolist(), key=lambda i: mels[i].shape[1])
+    chosen = sorted((mels[i] for i in some.tolist()), key=lambda m: m.shape[1])
     was_training, peaks = model.training, []
     model.eval()
     with torch.no_grad():
-        for i in range(0, len(order), AT_ONCE):
-            features = tower(pad_mels([mels[k] for k in order[i : i + AT_ONCE]]))
+        for i in range(0, len(chosen), AT_ONCE):
+            features = tower(pad_mels(chosen[i : i + AT_ONCE]))
             peaks.append(model.compatibility.peak(features, evidence.words))
     model.train(was_training)
     evidence.learn(torch.cat(peaks))

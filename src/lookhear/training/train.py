@@ -26,8 +26,9 @@ from lookhear.objectives.base import Learner, Objective
 from lookhear.objectives.tags import WordTags
 from lookhear.recipe import Recipe, load_recipe
 from lookhear.tasks.base import Encoded, primary_value
-from lookhear.training.batches import SpeechBatches, log_mels
+from lookhear.training.batches import SpeechBatches
 from lookhear.training.fit import Progress, fit
+from lookhear.training.mels import StreamedMels, frames_of, gigabytes, log_mels
 from lookhear.training.pictures import look
 from lookhear.training.tags import learn_evidence, tag_pictures
 from lookhear.training.teach import TEACHER_STAGES, teach
@@ -180,8 +181,10 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
     assert tower is not None
     ids = corpus.column("id")
     objectives, vectors, tags = _objectives(model, recipe, corpus, pictures)
+    lengths = frames_of(corpus, rows)
+    fits = gigabytes(lengths, tower.frontend.bins) <= recipe.data.in_memory
     source = SpeechBatches(
-        log_mels(tower, corpus, rows, progress),
+        log_mels(tower, corpus, rows, progress) if fits else StreamedMels(tower, corpus, rows),
         corpus.groups[rows],
         [ids[i] for i in rows],
         vectors,
@@ -190,6 +193,7 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
         recipe.seed,
         recipe.augment,
         tags,
+        lengths,
     )
     held = np.isin(split, recipe.data.validation)
     validation = corpus.take(np.flatnonzero(held)) if held.any() and recipe.evaluate else None

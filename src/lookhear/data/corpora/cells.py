@@ -1,0 +1,56 @@
+"""Values out of the tables and objects of raw corpora: checked, and brought to the form that items have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from lookhear.data.items import Word
+from lookhear.data.read import word_times
+from lookhear.errors import UserError
+
+__all__ = ["SPLITS", "as_column", "strings", "words_of"]
+
+SPLITS: Mapping[str, str] = {"valid": "val", "validation": "val", "dev": "val", "eval": "val"}
+"""What other corpora call the split ``val``."""
+
+
+def strings(value: Any) -> list[str] | None:
+    """A list of texts, or None for anything else."""
+    return value if isinstance(value, list) and all(isinstance(v, str) for v in value) else None
+
+
+def words_of(value: Any) -> list[Word] | None:
+    """Word times, [{word, start, end}, …] or {word: […], start: […], end: […]}; None for what is neither.
+
+    Raises:
+        UserError: lists of different lengths, or times that are no numbers.
+    """
+    if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
+        if len({len(v) for v in value.values()}) > 1:
+            raise UserError("word times of different lengths", "Give as many starts and ends as words.")
+        value = [dict(zip(value, cells)) for cells in zip(*value.values())]
+    try:
+        times = word_times(value)
+    except (TypeError, ValueError, OverflowError):
+        raise UserError("word times that are no numbers", "Give seconds: [{word, start, end}].") from None
+    return None if times is None else [(w["word"], w["start"], w["end"]) for w in times]
+
+
+def as_column(value: Any, kind: pa.DataType) -> Any:
+    """A value as its column has it: in a column of text, lists and objects as JSON.
+
+    Raises:
+        UserError: it is of another type than the column.
+    """
+    if value is None or (pa.types.is_string(kind) and isinstance(value, str)):
+        return value
+    if pa.types.is_string(kind):
+        return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value)
+    try:
+        return pa.scalar(value, kind).as_py()
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        raise UserError(f"{str(value)[:80]!r} in a column of {kind}", "Give a column's values one type.") from None
