@@ -143,6 +143,15 @@ def test_stopped_anywhere_it_ends_with_the_same_bytes(
     assert content(tmp_path / "c") == content(tmp_path / "whole" / "c")
 
 
+def test_a_shard_holds_so_many_items_or_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "SHARD_ROWS", 3)
+    monkeypatch.setattr(preparing, "SHARD_BYTES", 10)
+    sizes = [1, 1, 1, 1, 9, 1, 20, 4, 4, 1, 1]
+    items = [Item(id=str(i), audio=Media(data=b"x" * n)) for i, n in enumerate(sizes)]
+    parts = [[len(i.audio.data or b"") for i in p if i.audio] for p in preparing._parts(iter(items))]
+    assert parts == [[1, 1, 1], [1, 9], [1, 20], [4, 4, 1], [1]]
+
+
 def test_a_list_that_changed_meanwhile_is_read_anew(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "SHARD_ROWS", 3)
 

@@ -12,7 +12,6 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ __all__ = ["PROBLEMS", "prepare"]
 
 PROBLEMS = "problems.jsonl"
 SHARD_ROWS = 1000
+SHARD_BYTES = 32 << 20
+"""Of items whose sounds and pictures come out of archives: they wait in memory for a worker."""
 _WORK = ".work"
 
 
@@ -176,7 +177,16 @@ def _unique(items: Iterator[Item], problems: Problems) -> Iterator[Item]:
 
 
 def _parts(items: Iterator[Item]) -> Iterator[list[Item]]:
-    while part := list(islice(items, SHARD_ROWS)):
+    """Items of a shard each: no more than ``SHARD_ROWS``, and not much more than ``SHARD_BYTES`` of bytes with them."""
+    part: list[Item] = []
+    size = 0
+    for item in items:
+        part.append(item)
+        size += sum(len(m.data) for m in (item.audio, item.image) if m is not None and m.data is not None)
+        if len(part) >= SHARD_ROWS or size >= SHARD_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
         yield part
 
 
