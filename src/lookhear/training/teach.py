@@ -135,19 +135,26 @@ def teach(
 
     state = learn(TEACHER_STAGES[0])
     if isinstance(config, VectorTeacher) and config.unseen_noise is not None:
-        assert isinstance(teacher.lesson, VectorTower)
-        assert isinstance(teacher.image, VectorTower)
-        teacher.lesson.load_state_dict(teacher.image.state_dict())
-        torch.manual_seed(seed)
-        # From the lesson's map, the new one would keep what that has by heart.
-        teacher.image.load_state_dict(VectorTower(config.vector_width, config.dim, config.map_hidden).state_dict())
-        teacher.image.mean.copy_(teacher.lesson.mean)
-        teacher.requires_grad_(False)
-        teacher.image.requires_grad_(True)
+        _put_lesson_away(teacher, config, seed)
         source.noise = config.unseen_noise
         learn(TEACHER_STAGES[1])
     _centre(teacher.eval(), source, vectors)
     return teacher.requires_grad_(False), state
+
+
+def _put_lesson_away(teacher: Teacher, config: VectorTeacher, seed: int) -> None:
+    """The map that was learned becomes the lesson, and the image tower a new one, which alone is trained on.
+
+    Begun from the lesson's map, the new one would keep what that has by heart.
+    """
+    assert isinstance(teacher.lesson, VectorTower)
+    assert isinstance(teacher.image, VectorTower)
+    teacher.lesson.load_state_dict(teacher.image.state_dict())
+    torch.manual_seed(seed)  # the same map however often the lesson was stopped
+    teacher.image.load_state_dict(VectorTower(config.vector_width, config.dim, config.map_hidden).state_dict())
+    teacher.image.mean.copy_(teacher.lesson.mean)
+    teacher.requires_grad_(False)
+    teacher.image.requires_grad_(True)
 
 
 def _augmentation(config: EmbeddedTeacher | VectorTeacher) -> dict[str, Any]:
