@@ -47,7 +47,7 @@ class Rows:
         if silent := len(corpus) - len(corpus.recordings):
             raise UserError(
                 f"{called}: {silent} of {len(corpus)} rows have no recording, and this layout is a list of recordings",
-                "Take a subset of rows with recordings.",
+                "Write it as flickr8k or yfacc, which hold such rows too.",
             )
         self.ids: list[str] = corpus.column("id")
         if len(set(self.ids)) < len(self.ids) or not all(self.ids):
