@@ -58,7 +58,10 @@ class Optimisation(Section):
     Attributes:
         epochs: passes over the training items; fractions are allowed.
         batch_size: items a step, over all processes.
-        learning_rate: the peak, of AdamW; linear warm-up over ``warmup`` (a share of all steps), then cosine to zero.
+        learning_rate: the peak, of AdamW; linear warm-up over ``warmup`` (a share of all steps), then half a cosine to
+            ``floor`` × peak.
+        average: decay, a step, of the moving average of the weights, which is what is validated and kept; 0 keeps the
+            last weights themselves.
         clip: largest gradient norm; 0 for none.
         precision: bf16 halves the work of matrix products where the processor has them; auto looks.
         validate_every: epochs between validations; 0 for none but the last.
@@ -71,6 +74,8 @@ class Optimisation(Section):
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     warmup: float = Field(0.1, ge=0, lt=1)
+    floor: float = Field(0.0, ge=0, le=1)
+    average: float = Field(0.0, ge=0, lt=1)
     clip: float = Field(1.0, ge=0)
     precision: Literal["auto", "bf16", "32"] = "auto"
     seed: int = 0

@@ -306,6 +306,71 @@ def test_ctrl_c_leaves_weights_to_use(tmp_path: Path) -> None:
     assert kept == [1]
 
 
+# The average ---------------------------------------------------------------------------------------------------------
+
+AVERAGED = CONFIG.model_copy(update={"average": 0.4, "floor": 0.5})
+
+
+def floats(learner: Learner) -> dict[str, Tensor]:
+    return {k: v.clone() for k, v in learner.state_dict().items() if v.is_floating_point()}
+
+
+def averaged_by_hand(config: Optimisation) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
+    """The same steps without an average, and the average of what they left."""
+    after: list[dict[str, Tensor]] = []
+    learner = build(lambda step: after.append(floats(learner)))
+    mean = floats(learner)
+    run(learner, None, config=config.model_copy(update={"average": 0.0}))
+    for n, present in enumerate(after, 1):
+        decay = min(config.average, (1 + n) / (10 + n))
+        mean = {k: decay * mean[k] + (1 - decay) * present[k] for k in mean}
+    return mean, after
+
+
+def test_the_average_by_hand() -> None:
+    wanted, after = averaged_by_hand(AVERAGED)
+    assert len(after) == STEPS
+    learner = build()
+    run(learner, None, config=AVERAGED)
+    found = floats(learner)
+    assert set(found) == set(wanted) >= {"model.audio.layers.1.running_mean", "model.audio.layers.0.weight"}
+    for name, value in found.items():
+        assert torch.allclose(value, wanted[name], atol=1e-6), name
+    assert not torch.allclose(found["model.audio.layers.0.weight"], after[-1]["model.audio.layers.0.weight"], atol=1e-4)
+
+
+def test_the_average_is_what_is_validated_and_kept() -> None:
+    config = AVERAGED.model_copy(update={"validate_every": 1.5, "select": "f"})
+    wanted, after = averaged_by_hand(AVERAGED)
+    seen: list[dict[str, Tensor]] = []
+    learner = build()
+
+    def validate() -> dict[str, float]:
+        seen.append(floats(learner))
+        return {"f": float(len(seen))}
+
+    run(learner, None, config=config, validate=validate, keep=lambda: seen.append(floats(learner)))
+    assert len(seen) == 4  # half-way and at the end, each validated and then kept
+    assert all(torch.equal(seen[2][k], seen[3][k]) for k in wanted)
+    assert all(torch.allclose(seen[3][k], wanted[k], atol=1e-6) for k in wanted)
+    assert any(not torch.allclose(seen[0][k], after[5][k], atol=1e-4) for k in wanted)
+
+
+@pytest.mark.parametrize("stop", [0, 7])
+def test_a_stopped_run_goes_on_to_the_same_average(tmp_path: Path, stop: int) -> None:
+    straight, stopped, resumed = build(), build(interrupt_at(stop)), build()
+    run(straight, None, config=AVERAGED)
+    left: list[dict[str, Tensor]] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, tmp_path, config=AVERAGED, keep=lambda: left.append(floats(stopped)))
+    run(resumed, tmp_path, config=AVERAGED)
+    assert same(straight, resumed)
+    assert len(left) == 1
+    again = build()
+    run(again, tmp_path, config=AVERAGED)  # nothing left to do
+    assert same(straight, again)
+
+
 # The step ------------------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +381,7 @@ def test_learning_rate_by_hand() -> None:
     assert found == pytest.approx(rise + fall)
     assert learning_rate(0, 10, 2.0, 0.0) == 2.0
     assert learning_rate(10, 10, 2.0, 0.4) == pytest.approx(0)
+    assert [learning_rate(s, 10, 2.0, 0.4, 0.5) for s in (3, 4, 7, 10)] == pytest.approx([2.0, 2.0, 1.5, 1.0])
 
 
 def test_one_step_by_hand() -> None:

@@ -16,11 +16,11 @@ from lookhear.models.model import write_atomically
 __all__ = ["STAGES", "Clock"]
 
 STAGES: dict[str, float] = {
-    "data": 105.0,
-    "teacher": 85.0,
-    "speech": 220.0,
+    "data": 55.0,
+    "teacher": 110.0,
+    "speech": 330.0,
     "evaluation": 25.0,
-    "search": 10.0,
+    "search": 8.0,
 }
 """Stage → rough seconds on two cores: the first estimate; once a stage is measured, only their proportions matter."""
 

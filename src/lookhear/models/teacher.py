@@ -55,6 +55,7 @@ class _Trained(Section):
 
     Attributes:
         encoder: the frozen sentence encoder, by package name, folder or hub name.
+        floor, average: of the rate and of the weights, as for speech (``Optimisation``).
         word_weight: of the single-word prompts beside the captions; ``words`` of the most frequent ones are asked.
         always: words that are asked however common they are ("one" is a function word, but not among digits).
         captions_each: captions of a picture that are encoded; all of them say which words are true of it.
@@ -67,6 +68,8 @@ class _Trained(Section):
     batch_size: int = Field(32, ge=2)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
+    floor: float = Field(0.0, ge=0, le=1)
+    average: float = Field(0.0, ge=0, lt=1)
     word_weight: float = Field(5.0, ge=0)
     words: int = Field(200, ge=0)
     always: tuple[str, ...] = ()

@@ -12,7 +12,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,12 +57,13 @@ def bf16_pays() -> bool:
     return capability is not None and bool(capability())
 
 
-def learning_rate(step: int, total: int, peak: float, warmup: float) -> float:
-    """Linear from 0 over the first ``warmup`` share of steps, then half a cosine to 0."""
+def learning_rate(step: int, total: int, peak: float, warmup: float, floor: float = 0.0) -> float:
+    """Linear from 0 over the first ``warmup`` share of steps, then half a cosine to ``floor`` × peak."""
     rise = max(1, round(warmup * total))
     if step < rise:
         return peak * (step + 1) / rise
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
+    falling = 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
+    return peak * (floor + (1 - floor) * falling)
 
 
 def _parameter_groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -73,11 +75,60 @@ def _parameter_groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-class _Checkpoint:
-    """The state a stopped run goes on from: weights, optimiser and progress, in one file."""
+class _Average:
+    """The exponential moving average of what is trained, with the statistics that belong to it.
 
-    def __init__(self, path: Path | None, learner: Learner, optimizer: Any, key: str) -> None:
-        self.path, self.learner, self.optimizer, self.key = path, learner, optimizer, key
+    Its decay rises as (1 + n) / (10 + n) to the one asked for, so that the first weights are soon forgotten. Averaged
+    weights of a rate that stays high lie in the middle of what the steps wander about, and serve unseen data better
+    than any of them (Polyak and Juditsky, 1992; Izmailov et al., 2018).
+
+    Args:
+        learner: whose trained parameters and floating-point buffers are averaged.
+        decay: 0 keeps no average: the present weights serve.
+    """
+
+    def __init__(self, learner: Learner, decay: float) -> None:
+        buffers = {k for k, _ in learner.named_buffers()}
+        self.decay = decay
+        self._live = {
+            k: v.detach()
+            for k, v in learner.state_dict(keep_vars=True).items()
+            if decay and v.is_floating_point() and (v.requires_grad or k in buffers)
+        }
+        self.values = {k: v.clone() for k, v in self._live.items()}
+
+    def update(self, steps: int) -> None:
+        """Takes the weights after so many steps in."""
+        if self._live:
+            decay = min(self.decay, (1 + steps) / (10 + steps))
+            torch._foreach_lerp_(list(self.values.values()), list(self._live.values()), 1 - decay)
+
+    def load(self, values: dict[str, Tensor]) -> None:
+        for k, v in values.items():
+            self.values[k].copy_(v)
+
+    def settle(self) -> None:
+        """Puts the average in the weights' place."""
+        for k, v in self.values.items():
+            self._live[k].copy_(v)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The learner with averaged weights, for a while."""
+        present = {k: v.clone() for k, v in self._live.items()}
+        self.settle()
+        try:
+            yield
+        finally:
+            for k, v in present.items():
+                self._live[k].copy_(v)
+
+
+class _Checkpoint:
+    """The state a stopped run goes on from: weights and their average, optimiser and progress, in one file."""
+
+    def __init__(self, path: Path | None, learner: Learner, average: _Average, optimizer: Any, key: str) -> None:
+        self.path, self.learner, self.average, self.optimizer, self.key = path, learner, average, optimizer, key
 
     def save(self, progress: Progress) -> None:
         if self.path is None:
@@ -86,6 +137,7 @@ class _Checkpoint:
         state = {
             "key": self.key,
             "learner": self.learner.state_dict(),
+            "average": self.average.values,
             "optimizer": self.optimizer.state_dict(),
             "progress": vars(progress),
         }
@@ -109,6 +161,7 @@ class _Checkpoint:
                 "Choose another --out, or delete the folder to start again.",
             )
         self.learner.load_state_dict(state["learner"])
+        self.average.load(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         return Progress(**state["progress"])
 
@@ -159,10 +212,11 @@ def fit(
     optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate)
     module, opt = fabric.setup(learner, optimizer)
     main = fabric.global_rank == 0
-    checkpoint = _Checkpoint(folder / f"{name}.checkpoint" if folder else None, learner, optimizer, key)
+    average = _Average(learner, config.average)
+    checkpoint = _Checkpoint(folder / f"{name}.checkpoint" if folder else None, learner, average, optimizer, key)
     state = checkpoint.load()
     total = max(1, round(config.epochs * source.steps_per_epoch))
-    loop = _Loop(fabric, module, learner, opt, source, config, total, bf16)
+    loop = _Loop(fabric, module, learner, average, opt, source, config, total, bf16)
     log = _open_log(folder / f"{name}.log.jsonl", state) if folder and main else None
     bar = _bar(name, total, state.step, config.batch_size, progress and main)
     try:
@@ -172,12 +226,14 @@ def fit(
         if main and not loop.inside:  # half a step is no state to go on from: the last checkpoint stands
             checkpoint.save(state)
             if keep is not None and state.best == -math.inf:
-                keep()
+                with average.in_place():
+                    keep()
         raise
     finally:
         bar.close()
         if log:
             log.close()
+    average.settle()
     return state
 
 
@@ -226,6 +282,7 @@ class _Loop:
     fabric: Any
     module: Any
     learner: Learner
+    average: _Average
     optimizer: Any
     source: BatchSource
     config: Optimisation
@@ -240,7 +297,7 @@ class _Loop:
         batch = self.source.batch(epoch, index, self.fabric.global_rank, self.fabric.world_size)
         if number == 0:
             self.learner.check(batch)
-        rate = learning_rate(number, self.total, self.config.learning_rate, self.config.warmup)
+        rate = learning_rate(number, self.total, self.config.learning_rate, self.config.warmup, self.config.floor)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         # Fabric's own mixed precision would rewrite the batch, which is frozen: autocast is all that is needed here.
@@ -253,6 +310,7 @@ class _Loop:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.learner.after_step(number)
+        self.average.update(number + 1)
         values = {k: float(v.detach()) for k, v in losses.items()}
         if not math.isfinite(sum(values.values())):
             raise UserError(f"the loss is not finite at step {number} ({values})", "Lower the learning rate.")
@@ -277,7 +335,8 @@ def _run(
     while True:
         due = state.step == loop.total or (every and state.step % every == 0 and state.step > 0)
         if validate is not None and due and state.validated != state.step:
-            _validate(loop, state, config.select, validate, keep, log)
+            with loop.average.in_place():
+                _validate(loop, state, config.select, validate, keep, log)
             state.validated = state.step
         interrupt.check()
         if state.step >= loop.total:
@@ -303,7 +362,8 @@ def _run(
             checkpoint.save(state)
             saved = time.monotonic()
     if keep is not None and not (config.select and validate is not None):
-        keep()
+        with loop.average.in_place():
+            keep()
     if checkpoint is not None:
         checkpoint.save(state)
 

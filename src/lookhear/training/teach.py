@@ -123,6 +123,8 @@ def teach(
         batch_size=source.batch_size,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
+        floor=config.floor,
+        average=config.average,
         seed=seed,
     )
 
