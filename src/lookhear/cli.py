@@ -189,7 +189,9 @@ def export(corpus: Path, layout: str, out: Path) -> None:
 
     if layout not in WRITTEN:
         raise UserError(f"no layout {layout!r} to write", did_you_mean(layout, WRITTEN))
-    write_layout(layout, open_corpus(corpus), out)
+    left_out = write_layout(layout, open_corpus(corpus), out)
+    if left_out:
+        _say(left_out)
     click.echo(out)
 
 

@@ -297,7 +297,6 @@ def test_places_comes_back_as_it_was(tmp_path: Path, inside: bool) -> None:
 
 
 REFUSED = {
-    "no recording": ({"audio": None}, "no recording"),
     "no picture": ({"group": "nine", "image": None}, "no picture in their group"),
     "twice": ({"id": "c"}, "twice"),
     "split": ({"split": "a/b"}, "split 'a/b'"),
@@ -323,7 +322,7 @@ def test_it_writes_into_new_folders_only(tmp_path: Path) -> None:
     (tmp_path / "raw" / "letter.txt").write_text("dear diary")
     with pytest.raises(UserError, match="exists and is not empty"):
         write_raw(any_corpus(tmp_path), tmp_path / "raw")
-    with pytest.raises(UserError, match="no rows"):
+    with pytest.raises(UserError, match="has no recording"):
         write_raw(Corpus(SCHEMA.empty_table(), tmp_path), tmp_path / "d")
 
 

@@ -68,6 +68,7 @@ LAYOUTS: tuple[str, ...] = (
 
 WRITTEN = ("flickr8k", "places", "spokencoco", "speechcoco", "yfacc")
 """Layouts that a corpus can be written in."""
+_RECORDINGS_ONLY = ("places", "spokencoco", "speechcoco")
 
 
 def load_layout(name: str) -> Layout:
@@ -97,10 +98,16 @@ def layout_of(source: Path) -> str:
     )
 
 
-def write_layout(name: str, corpus: Corpus, out: Path) -> None:
+def write_layout(name: str, corpus: Corpus, out: Path) -> str:
     """Writes a prepared corpus in one of the layouts ``WRITTEN``, into a new folder.
+
+    Returns:
+        what of the corpus has no place there, for people; empty if everything has.
 
     Raises:
         UserError: the layout cannot say what the corpus holds, or the folder cannot be made.
     """
+    from lookhear.data.corpora.captions_out import not_written
+
     cast(Any, load_layout(name)).write_raw(corpus, out)
+    return not_written(corpus) if name in _RECORDINGS_ONLY else ""

@@ -1,8 +1,8 @@
 """A prepared corpus on its way into a layout of spoken captions: its rows, and its sounds and pictures as files.
 
 A row without a picture of its own shows what the nearest row before it in its group shows: a prepared corpus keeps the
-bytes of a picture with the first of its recordings. Columns beyond the schema, vectors, masks and things have no place
-in these layouts and are not written.
+bytes of a picture with the first of its recordings, or in a row of its own. Rows without a recording have no place in
+these layouts (``not_written``), nor have columns beyond the schema, vectors, masks and things.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from PIL import Image
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 
-__all__ = ["UNSPLIT", "Pictures", "Rows", "write_wav"]
+__all__ = ["UNSPLIT", "Pictures", "Rows", "not_written", "recordings_of", "write_wav"]
 
 UNSPLIT = "all"
 """The name of the list of rows that belong to no split."""
@@ -28,36 +28,58 @@ _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF
 _CLEAN = re.compile(r"[^/\\:\0-\x1f\x7f]{1,60}")
 
 
+def recordings_of(corpus: Corpus) -> list[int]:
+    """The rows that a list of recordings holds.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not len(corpus.recordings):
+        called = corpus.name or str(corpus.root)
+        raise UserError(f"{called} has no recording, and this layout is a list of recordings", "Choose another layout.")
+    return sorted(corpus.recordings.tolist())
+
+
+def not_written(corpus: Corpus) -> str:
+    """What a list of recordings leaves out of a corpus, for people; empty if nothing."""
+    heard = set(recordings_of(corpus))
+    groups = corpus.groups
+    spoken = set(groups[sorted(heard)].tolist())
+    silent = [row for row in range(len(corpus)) if row not in heard]
+    if not silent:
+        return ""
+    shown = sum(1 for row in corpus.pictures.tolist() if row not in heard and groups[row] in spoken)
+    kept = f" (but {shown:,} of them give pictures to the recordings of their groups)" if shown else ""
+    return f"left out: {len(silent):,} rows without a recording{kept}, for this layout is a list of recordings"
+
+
 class Rows:
     """The columns of a corpus that captions have, and which rows are in which list.
 
     Args:
-        corpus: with a recording in each row, and a picture in each group.
+        corpus: with recordings, and a picture in the group of each.
         named: the split that the list of a split would be read back as; None if it can have no list.
 
     Raises:
-        UserError: rows without recording or picture, ids that are empty or occur twice, a split that can have no list.
+        UserError: no recordings, some without a picture, ids that are empty or occur twice, a split that can have no
+            list.
     """
 
     def __init__(self, corpus: Corpus, named: Callable[[str], str | None]) -> None:
         self.corpus = corpus
         called = corpus.name or str(corpus.root)
-        if not len(corpus):
-            raise UserError(f"{called} has no rows", "Choose a corpus that has some.")
-        if silent := len(corpus) - len(corpus.recordings):
-            raise UserError(
-                f"{called}: {silent} of {len(corpus)} rows have no recording, and this layout is a list of recordings",
-                "Write it as flickr8k or yfacc, which hold such rows too.",
-            )
+        heard = recordings_of(corpus)
         self.ids: list[str] = corpus.column("id")
-        if len(set(self.ids)) < len(self.ids) or not all(self.ids):
+        names = [self.ids[row] for row in heard]
+        if len(set(names)) < len(names) or not all(names):
             raise UserError(f"{called}: ids that are empty or occur twice", "Give each item an id of its own.")
         columns = ("group", "split", "text", "language", "speaker", "words")
         self.group, self.split, self.text, self.language, self.speaker, self.words = map(corpus.column, columns)
-        self.picture = _pictures(corpus, called)
+        self.picture = _pictures(corpus, heard, called)
         self.image_path: list[str | None] = pc.struct_field(corpus.table["image"], "path").to_pylist()
         self.lists: dict[str, list[int]] = {}
-        for row, split in enumerate(self.split):
+        for row in heard:
+            split = self.split[row]
             self.lists.setdefault(UNSPLIT if split is None else split, []).append(row)
         for split in self.lists:
             if named(split) != split or (split == UNSPLIT and split in self.split):
@@ -81,29 +103,29 @@ class Rows:
             raise UserError(f"{found}: cannot be read ({e.strerror or e})", "Check the file.") from None
 
 
-def _pictures(corpus: Corpus, called: str) -> list[int]:
-    """(rows,) the row that has each row's picture.
+def _pictures(corpus: Corpus, heard: list[int], called: str) -> dict[int, int]:
+    """Each recording's row → the row that has its picture.
 
     Raises:
-        UserError: a group without a picture.
+        UserError: a recording whose group has no picture.
     """
     groups, has = corpus.groups.tolist(), corpus.table["image"].is_valid().to_numpy()
     first: dict[int, int] = {}
     for row in range(len(groups)):
         if has[row]:
             first.setdefault(groups[row], row)
-    if lacking := [row for row, group in enumerate(groups) if group not in first]:
+    if lacking := [row for row in heard if groups[row] not in first]:
         raise UserError(
-            f"{called}: {len(lacking)} rows, such as {corpus.column('id')[lacking[0]]!r}, have no picture in their "
-            "group, and this layout is of captions of pictures",
+            f"{called}: {len(lacking)} recordings, such as {corpus.column('id')[lacking[0]]!r}, have no picture in "
+            "their group, and this layout is of captions of pictures",
             "Take a subset of rows with pictures.",
         )
-    latest = dict(first)
-    found = []
+    latest, wanted, found = dict(first), set(heard), {}
     for row, group in enumerate(groups):
         if has[row]:
             latest[group] = row
-        found.append(latest[group])
+        if row in wanted:
+            found[row] = latest[group]
     return found
 
 

@@ -7,8 +7,8 @@ and val become folders ``SPLIT2014``, and pictures lie in ``images/`` beside the
 splits and pictures.
 
 Times are written in milliseconds with four decimals. 16-bit WAV files are kept byte for byte and 16-bit FLAC files
-sample for sample; other sounds are rounded to 16 bits. What the layout cannot say is refused: items without a
-recording or a split.
+sample for sample; other sounds are rounded to 16 bits. What the layout cannot say is refused: recordings without a
+split. Rows without a recording have no place in it (``captions_out.not_written``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 import pyarrow.compute as pc
 from PIL import Image
 
-from lookhear.data.corpora.captions_out import write_wav
+from lookhear.data.corpora.captions_out import recordings_of, write_wav
 from lookhear.data.schema import Corpus
 from lookhear.data.store import new_folder
 from lookhear.errors import UserError
@@ -83,19 +83,19 @@ def write_raw(corpus: Corpus, out: Path) -> None:
     """Writes a corpus in this layout into a new folder; see above.
 
     Raises:
-        UserError: the folder is not empty, there is no space, or an item has no recording or no split of plain letters.
+        UserError: the folder is not empty, there is no space, there are no recordings, or one has no split of plain
+            letters.
     """
-    audio = corpus.table["audio"].is_valid().to_pylist()
-    for row, split in enumerate(corpus.column("split")):
-        name = corpus.table["id"][row].as_py()
-        if not audio[row]:
-            raise UserError(f"{corpus.name}: {name} has no recording, which this layout needs", "Leave it out.")
-        if split is None or not _SPLIT.fullmatch(split):
-            raise UserError(f"{corpus.name}: {name} is of split {split!r}", "Name splits by letters, - and _ alone.")
     columns = {n: corpus.column(n) for n in corpus.table.column_names if n not in ("audio", "image", "masks", "vector")}
-    lines, own = _lines(corpus, columns)
+    heard = recordings_of(corpus)
+    for row in heard:
+        split = columns["split"][row]
+        if split is None or not _SPLIT.fullmatch(split):
+            name = columns["id"][row]
+            raise UserError(f"{corpus.name}: {name} is of split {split!r}", "Name splits by letters, - and _ alone.")
+    lines, own = _lines(corpus, columns, heard)
     with new_folder(out) as building:
-        for split in sorted(set(columns["split"])):
+        for split in sorted({columns["split"][row] for row in heard}):
             here = [line for line in lines if columns["split"][line.row] == split]
             try:
                 _write_part(corpus, columns, here, own, building, split)
@@ -103,12 +103,14 @@ def write_raw(corpus: Corpus, out: Path) -> None:
                 raise UserError(f"cannot write the database of {out} ({e})", "Check the disk.") from None
 
 
-def _lines(corpus: Corpus, columns: Mapping[str, Sequence[Any]]) -> tuple[list[_Line], bool]:
-    """Every row's line; and whether ids and groups are not of the layout's form and must be told beside."""
+def _lines(
+    corpus: Corpus, columns: Mapping[str, Sequence[Any]], heard: Sequence[int]
+) -> tuple[list[_Line], bool]:
+    """Every recording's line; and whether ids and groups are not of the layout's form and must be told beside."""
     shown = _shown(corpus, columns)
-    told = [_ID.fullmatch(i) for i in columns["id"]]
     kept, seen = [], set()
-    for row, name in enumerate(told):
+    for row in heard:
+        name = _ID.fullmatch(columns["id"][row])
         if name is None or columns["group"][row] != picture_name(columns["split"][row], int(name[1])):
             break
         if columns["speaker"][row] != name[3] or columns["language"][row] != "en":
@@ -116,12 +118,13 @@ def _lines(corpus: Corpus, columns: Mapping[str, Sequence[Any]]) -> tuple[list[_
         kept.append(_Line(row, int(name[1]), int(name[2]), name[0], shown[row]))
         seen.add((columns["split"][row], int(name[2])))
     # The layout expects a picture of every number, or none at all.
-    pictured = {(split, picture is not None) for split, picture in zip(columns["split"], shown)}
-    if len(seen) == len(told) and len(pictured) == len(set(columns["split"])):
+    pictured = {(columns["split"][row], shown[row] is not None) for row in heard}
+    if len(seen) == len(heard) and len(pictured) == len({split for split, _ in pictured}):
         return kept, False
     numbers: dict[Any, int] = {}
     lines = []
-    for row, picture in enumerate(shown):
+    for row in heard:
+        picture = shown[row]
         key = picture if picture is not None else ("none", columns["group"][row])
         image = numbers.setdefault(key, len(numbers) + 1)
         speaker = re.sub(r"[^A-Za-z0-9-]+", "-", columns["speaker"][row] or "") or "Unknown"
