@@ -103,9 +103,7 @@ def write_raw(corpus: Corpus, out: Path) -> None:
                 raise UserError(f"cannot write the database of {out} ({e})", "Check the disk.") from None
 
 
-def _lines(
-    corpus: Corpus, columns: Mapping[str, Sequence[Any]], heard: Sequence[int]
-) -> tuple[list[_Line], bool]:
+def _lines(corpus: Corpus, columns: Mapping[str, Sequence[Any]], heard: Sequence[int]) -> tuple[list[_Line], bool]:
     """Every recording's line; and whether ids and groups are not of the layout's form and must be told beside."""
     shown = _shown(corpus, columns)
     kept, seen = [], set()
