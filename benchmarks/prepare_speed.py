@@ -6,7 +6,7 @@
 Speed: recordings of 4 s (noise, WAV and FLAC) as files of a manifest, taken in, by one process; seconds of sound per
 second of the clock and of the processor, beside a plain copy of the same files. Memory: manifests of more and more
 items over a few sounds of 0.1 s, left where they are; the peak over this process and its workers of memory that is not
-a file's (Pss_Anon, which counts pages that processes share once).
+a file's (Pss_Anon, which counts pages that processes share once). Each number of items has a process of its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -82,9 +83,8 @@ def anonymous() -> int:
     return total
 
 
-def memory(folder: Path, rows: int, workers: int) -> tuple[list[str], float]:
-    raw = folder / f"rows-{rows}"
-    manifest(raw, recordings(raw, SOUNDS, 0.1, "wav"), rows)
+def memory(folder: Path, rows: int, workers: int) -> dict[str, float]:
+    """Peak bytes and seconds of preparing so many items; to be called in a process that did nothing before."""
     peak, over = 0, threading.Event()
 
     def watch() -> None:
@@ -96,32 +96,42 @@ def memory(folder: Path, rows: int, workers: int) -> tuple[list[str], float]:
     watcher.start()
     began = time.monotonic()
     try:
-        prepare(raw, folder / f"corpus-{rows}", inside=False, workers=workers, progress=False)
+        prepare(folder / f"rows-{rows}", folder / f"corpus-{rows}", inside=False, workers=workers, progress=False)
     finally:
         over.set()
         watcher.join()
-    took = time.monotonic() - began
-    return [f"{rows:,}", f"{peak / 1e6:.0f}", f"{rows / took:,.0f}"], peak
+    return {"peak": peak, "seconds": time.monotonic() - began}
+
+
+def apart(folder: Path, rows: int, workers: int) -> dict[str, float]:
+    """``memory`` in a process of its own."""
+    raw = folder / f"rows-{rows}"
+    manifest(raw, recordings(raw, SOUNDS, 0.1, "wav"), rows)
+    call = [sys.executable, __file__, "--in", str(folder), "--rows", str(rows), "--workers", str(workers)]
+    told: dict[str, float] = json.loads(subprocess.run(call, check=True, stdout=subprocess.PIPE).stdout)
+    return told
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.folder:
+        print(json.dumps(memory(given.folder, given.rows[0], given.workers)))
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         head = ["files", "× real time, clock", "× real time, processor", "a copy of the files, × real time"]
         print(f"{RECORDINGS} recordings of {SECONDS:.0f} s, one process\n")
         print(markdown([head, speed(folder, "wav"), speed(folder, "flac")]), flush=True)
         print(f"\nitems over {SOUNDS} sounds of 0.1 s, {given.workers} workers\n")
-        found = [memory(folder, rows, given.workers) for rows in given.rows]
-        print(markdown([["items", "peak memory, MB", "items a second"], *[line for line, _ in found]]))
-        peaks = [peak for _, peak in found]
+        found = {rows: apart(folder, rows, given.workers) for rows in given.rows}
+        lines = [[f"{n:,}", f"{t['peak'] / 1e6:.0f}", f"{n / t['seconds']:,.0f}"] for n, t in found.items()]
+        print(markdown([["items", "peak memory, MB", "items a second"], *lines]))
+        peaks = [told["peak"] for told in found.values()]
         print(f"\nlargest over smallest peak: {max(peaks) / min(peaks):.2f}")
-        print(
-            f"largest resident set of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
-        )
 
 
 if __name__ == "__main__":

@@ -162,16 +162,20 @@ def _shards(
 
 def _unique(items: Iterator[Item], problems: Problems) -> Iterator[Item]:
     """The items, without those whose id another had before; eight bytes of memory an item."""
-    seen, fresh = np.zeros(0, dtype=np.uint64), set[int]()
+    # Sorted by themselves for each first byte: merging needs no second copy of all of them.
+    seen, fresh = [np.zeros(0, dtype=np.uint64) for _ in range(256)], set[int]()
     for item in items:
         key = int.from_bytes(hashlib.blake2b(item.id.encode(errors="replace"), digest_size=8).digest())
-        at = int(np.searchsorted(seen, np.uint64(key)))
-        if key in fresh or (at < len(seen) and int(seen[at]) == key):
+        known = seen[key >> 56]
+        at = int(np.searchsorted(known, np.uint64(key)))
+        if key in fresh or (at < len(known) and int(known[at]) == key):
             problems.refuse(item, f"a second item {item.id!r}", "Give each item an id of its own.")
             continue
         fresh.add(key)
         if len(fresh) >= 1 << 15:
-            seen = np.sort(np.concatenate([seen, np.fromiter(fresh, np.uint64, len(fresh))]))
+            keys = np.sort(np.fromiter(fresh, np.uint64, len(fresh)))
+            ends = np.searchsorted(keys, np.arange(1, 256, dtype=np.uint64) << np.uint64(56))
+            seen = [np.sort(np.concatenate(pair)) for pair in zip(seen, np.split(keys, ends), strict=True)]
             fresh.clear()
         yield item
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -41,6 +42,9 @@ def in_processes(work: Callable[[Task], Result], tasks: Iterable[Task], workers:
     # script again, which spawning does (and which fails for a notebook or `python -`).
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupt)
+    # A collection of garbage writes into every object that it looks at, and so ends the sharing of its page between
+    # this process and its forks: what was there before them is not looked at while they live.
+    gc.freeze()
     try:
         waiting: deque[Future[Any]] = deque()
         left = iter(tasks)
@@ -58,6 +62,7 @@ def in_processes(work: Callable[[Task], Result], tasks: Iterable[Task], workers:
         ) from e
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        gc.unfreeze()
 
 
 class _Mistake:
