@@ -29,7 +29,8 @@ def test_prepare_tells_what_it_made_and_what_was_wrong(lookhear, raw, tmp_path):
     out = tmp_path / "c"
     answer = lookhear("prepare", raw, "--out", out, "--workers", 0)
     assert (answer.code, answer.out) == (0, f"{out}\n")
-    assert "6 items; 1 refused, 0 mended" in answer.err
+    assert "refused: 1, mended: 0; see" in answer.err
+    assert "lengths, in seconds" in answer.err  # the histogram
     assert str(out / "problems.jsonl") in answer.err
     assert len(open_corpus(out)) == 6
     assert "line 3: not JSON" in lookhear("prepare", raw, "--out", tmp_path / "d", "--strict").err

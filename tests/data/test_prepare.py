@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +111,50 @@ def test_it_holds_what_the_manifest_says(raw: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "c" / ".work").exists()
 
 
+def test_a_second_item_of_one_id_is_refused_however_many_lie_between() -> None:
+    ids = np.random.default_rng(0).integers(0, 60_000, 90_000).astype(str).tolist()
+    noted = Problems()
+    assert [item.id for item in preparing._unique((Item(i) for i in ids), noted)] == list(dict.fromkeys(ids))
+    assert noted.refused == len(ids) - len(set(ids)) > 0
+
+
 def test_media_may_stay_where_they_are(raw: Path, tmp_path: Path) -> None:
     made = make(raw, tmp_path / "deep" / "c", inside=False)
     assert made.column("audio")[3] == {"path": "wav/3.wav", "bytes": None}
     assert made.media("audio", 3) == raw.resolve() / "wav" / "3.wav"
     assert len(made.pictures) == 7
     assert made.media("image", 5) == raw.resolve() / "2.png"
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from lookhear.data import prepare as preparing
+preparing.SHARD_ROWS = 2
+preparing.prepare(Path(sys.argv[1]), Path(sys.argv[2]), workers=int(sys.argv[3]), progress=False)
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw: Path, tmp_path: Path, workers: int) -> None:
+    """SIGKILL to all its processes, at moments spread over the time that it takes."""
+
+    def start(out: Path) -> subprocess.Popen[bytes]:
+        out.parent.mkdir(exist_ok=True)
+        call = [sys.executable, "-c", KILLED, str(raw), str(out), str(workers)]
+        return subprocess.Popen(call, start_new_session=True)
+
+    began = time.monotonic()
+    assert start(tmp_path / "whole" / "c").wait() == 0
+    took = time.monotonic() - began
+    for moment in np.random.default_rng(workers).uniform(0.4, 1.0, 5):
+        process = start(tmp_path / "killed" / "c")
+        time.sleep(moment * took)
+        with contextlib.suppress(ProcessLookupError):  # it was faster this time
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start(tmp_path / "killed" / "c").wait() == 0
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("workers", [0, 2])

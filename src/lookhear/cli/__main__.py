@@ -1,0 +1,5 @@
+"""``python -m lookhear.cli``."""
+
+from lookhear.cli import main
+
+main()

@@ -1,0 +1,207 @@
+"""Verbs about runs: the demo, training, evaluation, index, search, spotting; and the recipes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookhear.cli.options import DATA, FOLDER, JSON, Reported, as_json_text, pair, say
+from lookhear.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from lookhear.core import Hit
+
+__all__ = ["VERBS", "demo"]
+
+
+@click.command(short_help="The whole line, on a made-up picture book.")
+@click.option("--out", type=FOLDER, default=Path("demo-out"), show_default=True, help="Folder of the report.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--quick", is_flag=True, help="A few scenes and steps only: to see that everything runs.")
+def demo(out: Path, seed: int, quick: bool) -> None:
+    """The whole line on a made-up picture book: data, teacher, speech, evaluation, search, report."""
+    from lookhear.demo import run_demo
+
+    run_demo(out, seed, quick)
+
+
+@click.command(short_help="Train a recipe; leaves a run folder.")
+@click.argument("recipe")
+@DATA
+@click.option("--out", type=FOLDER, required=True, help="The run folder; a stopped run in it goes on.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the recipe: section.key=value.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.")
+@click.option("--seed", type=int, help="Seed of weights, order and augmentation.")
+def train(
+    recipe: str, data: Path | None, out: Path, changes: tuple[str, ...], threads: int | None, seed: int | None
+) -> None:
+    """Train RECIPE (a name, see `lookhear recipes`, or a file) and leave a run folder."""
+    if data is None:
+        raise UserError("no data to train on", "Name the data root with --data, or set LOOKHEAR_DATA.")
+    from lookhear.training.train import train as run
+
+    more = [f"{k}={v}" for k, v in (("threads", threads), ("seed", seed)) if v is not None]
+    run(recipe, data, out, changes=[*changes, *more], say=say)
+    click.echo(out)
+
+
+@click.command(short_help="Measure a run, on its own data or any corpus.")
+@click.argument("run", type=FOLDER)
+@click.option("--on", metavar="CORPUS", help="A corpus folder, a manifest, or a data set's name under --data.")
+@click.option("--split", help="Its items; the recipe's test split by default.")
+@DATA
+@click.option("--columns", multiple=True, metavar="OURS=THEIRS", help="What a column is called in CORPUS.")
+@click.option("--json", "json_file", type=FOLDER, metavar="FILE", help="Write the figures as JSON too ('-': stdout).")
+def evaluate(
+    run: Path, on: str | None, split: str | None, data: Path | None, columns: tuple[str, ...], json_file: Path | None
+) -> None:
+    """Measure RUN by its own evaluation sections, on its own test items or on any corpus."""
+    from lookhear.api import by_kind, recipe_of
+    from lookhear.api import evaluate as measure
+    from lookhear.models.model import write_atomically
+    from lookhear.tasks.tables import tables
+
+    named = dict(pair("--columns", c) for c in columns)
+    split = split or recipe_of(run).data.test
+    results = measure(run, on, split, data=data, columns=named, progress=sys.stderr.isatty(), say=say)
+    if json_file == Path("-"):
+        click.echo(as_json_text(by_kind(results)))
+        return
+    if json_file is not None:
+        write_atomically(json_file, (as_json_text(by_kind(results)) + "\n").encode())
+    click.echo(tables(results))
+
+
+@click.command(short_help="Embed folders of recordings and pictures.")
+@click.argument("run", type=FOLDER)
+@click.argument("folders", type=FOLDER, nargs=-1, required=True, metavar="FOLDER...")
+@click.option("-o", "--out", type=FOLDER, required=True, help="The index folder.")
+def index(run: Path, folders: tuple[Path, ...], out: Path) -> int:
+    """Embed the recordings and pictures in FOLDERs with the model of RUN, for `lookhear search`."""
+    from lookhear.search.embed import index_files
+
+    reported = Reported()
+    made = index_files(run, folders, out, on_error=reported, say=say, progress=True)
+    say(f"{made.about['files']} files, {len(made)} segments")
+    click.echo(out)
+    return reported.code
+
+
+@click.command(short_help="Ask an index by text, picture or recording.")
+@click.argument("index", type=FOLDER)
+@click.argument("query", required=False)
+@click.option("--picture", type=FOLDER, help="Search with a picture instead of a text.")
+@click.option("--recording", type=FOLDER, help="Search with a recording instead of a text.")
+@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="How many hits.")
+@click.option("--kind", type=click.Choice(["recordings", "pictures", "all"]), default="recordings", show_default=True)
+@click.option("--run", type=FOLDER, help="The run that the index was made with, if it was moved.")
+@JSON
+def search(
+    index: Path,
+    query: str | None,
+    picture: Path | None,
+    recording: Path | None,
+    k: int,
+    kind: str,
+    run: Path | None,
+    as_json: bool,
+) -> None:
+    """Find what is said (or shown) in an INDEX by a written QUERY, a picture or a recording."""
+    asked = {m: q for m, q in (("text", query), ("picture", picture), ("recording", recording)) if q is not None}
+    if len(asked) != 1:
+        raise UserError(f"{len(asked)} queries", "Give one: a text, --picture FILE or --recording FILE.")
+    from lookhear.models.model import Model
+    from lookhear.search.searcher import Searcher
+
+    ((modality, what),) = asked.items()
+    searcher = Searcher(index, Model.load(run) if run else None)
+    hits = searcher.search(what, k, None if kind == "all" else kind, modality=modality)  # type: ignore[arg-type]
+    if not hits:
+        say(f"{index} holds no {kind if kind != 'all' else 'rows'}")
+    _print(hits, "query", as_json)
+
+
+@click.command(short_help="Find where words are said in recordings.")
+@click.argument("run", type=FOLDER)
+@click.argument("files", type=FOLDER, nargs=-1, required=True, metavar="FILE...")
+@click.option("-w", "--word", "words", multiple=True, help="A word or phrase to look for; may be given again.")
+@click.option("--words", "word_list", type=FOLDER, metavar="LIST", help="A file of words, one a line.")
+@click.option("--threshold", type=float, help="Lowest score that counts; by default each word's own statistics say.")
+@click.option("--template", default="{word}", show_default=True, help="Prompt around the word.")
+@JSON
+def spot(
+    run: Path,
+    files: tuple[Path, ...],
+    words: tuple[str, ...],
+    word_list: Path | None,
+    threshold: float | None,
+    template: str,
+    as_json: bool,
+) -> int:
+    """Find where words are said in FILEs (or folders of them), of any length, without an index."""
+    asked = [*words, *(_word_list(word_list) if word_list else [])]
+    if not asked:
+        raise UserError("no words to spot", "Name some: -w dog -w boat, or --words LIST.")
+    from lookhear.models.model import Model
+    from lookhear.search.embed import AUDIO, find_files
+    from lookhear.search.spot import spot as find
+
+    reported = Reported()
+    found = find_files(files, AUDIO)
+    hits = find(Model.load(run), found, asked, threshold=threshold, template=template, on_error=reported, progress=True)
+    _print(list(hits), "word", as_json)
+    return reported.code
+
+
+def _word_list(path: Path) -> list[str]:
+    try:
+        words = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as e:
+        why = e.strerror if isinstance(e, OSError) else "not UTF-8 text"
+        raise UserError(f"{path}: no readable word list ({why})", "Give a text file, one word a line.") from None
+    words = [w for w in words if w]
+    if not words:
+        raise UserError(f"{path}: no words in this file", "Write one word a line.")
+    return words
+
+
+@click.command(short_help="List or print the recipes.")
+@click.argument("name", required=False)
+@click.option("--schema", is_flag=True, help="Print the JSON schema of a recipe, for editors.")
+def recipes(name: str | None, schema: bool) -> None:
+    """List the recipes that come with LookHear, or print one."""
+    if schema:
+        from lookhear.recipe import json_schema
+
+        click.echo(json_schema())
+        return
+    from importlib import resources
+
+    # Not through lookhear.recipe, which imports torch to know what a recipe may say.
+    folder = resources.files("lookhear") / "recipes"
+    texts = {p.name[:-5]: p.read_text(encoding="utf-8") for p in folder.iterdir() if p.name.endswith(".toml")}
+    if name is not None:
+        if name not in texts:
+            raise UserError(f"no recipe {name!r}", did_you_mean(name, texts))
+        click.echo(texts[name], nl=False)
+        return
+    for known in sorted(texts):
+        first = next((line for line in texts[known].splitlines() if line.startswith("#")), "")
+        click.echo(f"{known:<16}  {first.lstrip('# ')}".rstrip())
+
+
+def _print(hits: Sequence[Hit], query_key: str, as_json: bool) -> None:
+    """Hits as a JSON list, or as one line each: score, time, word (where several were asked for), file."""
+    if as_json:
+        click.echo(as_json_text([hit.as_dict(query_key) for hit in hits]))
+        return
+    for hit in hits:
+        word = f"  {hit.query}" if query_key == "word" else ""
+        click.echo(f"{hit.score:8.3f}  {hit.start:8.2f}–{hit.end:.2f} s{word}  {hit.file}")
+
+
+VERBS = (train, evaluate, index, search, spot, recipes)
