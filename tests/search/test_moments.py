@@ -1,5 +1,6 @@
 """Peaks of score curves and the spans around them, by hand."""
 
+import pytest
 import torch
 
 from lookhear.core import Span
@@ -38,6 +39,14 @@ def test_a_moment_lasts_while_the_curve_is_above_half_its_peak():
 def test_a_moment_of_a_curve_below_zero_is_one_frame():
     span = around(torch.tensor([-3.0, -1.0, -2.0]), 1, 0.5)
     assert (span.start, span.end, span.score) == (0.5, 1.0, -1.0)
+
+
+def test_a_moment_is_long_enough_to_be_heard():
+    curve = torch.zeros(50)
+    curve[[0, 10, 17]] = 1.0
+    found = [around(curve, n, 0.04) for n in (0, 10, 17)]
+    assert [(s.start, s.end) for s in found] == pytest.approx([(0.0, 0.14), (0.3, 0.54), (0.58, 0.82)])
+    assert distinct(found) == found  # peaks that are moments of their own stay so
 
 
 def test_distinct_keeps_the_best_of_what_overlaps():

@@ -86,10 +86,9 @@ def write_page(
 
 
 def _page(corpus: Corpus, summary: Summary, pictures: int, sounds: int, seed: int) -> str:
-    # The demo's files, not its modules: this page looks like the demo's report, and has its players.
-    demo, here = resources.files("lookhear") / "demo", resources.files("lookhear.data")
-    style = (demo / "page.css").read_text(encoding="utf-8") + (here / "inspect.css").read_text(encoding="utf-8")
-    script = (demo / "page.js").read_text(encoding="utf-8") + _SCRIPT
+    pages = resources.files("lookhear") / "pages"  # this page looks like the demo's report, and has its players
+    style = "".join((pages / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "inspect"))
+    script = (pages / "page.js").read_text(encoding="utf-8") + _SCRIPT
     numbers, rng = picture_numbers(corpus), np.random.default_rng(seed)
     shown = draw_pictures(corpus, numbers, pictures, rng)
     heard = np.sort(rng.permutation(corpus.recordings)[:sounds])

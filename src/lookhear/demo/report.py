@@ -133,7 +133,7 @@ def write(parts: Parts, evaluation: numbers.Evaluation, results: Mapping[str, An
         evaluation: "ours" and "seed_tower" → section → result, with intervals.
         results: of ``results_tree``.
     """
-    here = resources.files("lookhear.demo")
+    here = resources.files("lookhear") / "pages"
     style, script = ((here / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     warning = (
         '<p class="quick">A quick run with a handful of scenes: it shows that everything works, not how well.</p>'

@@ -16,6 +16,10 @@ __all__ = ["APART", "around", "distinct", "peaks"]
 APART = 0.25
 """Seconds: two peaks nearer than this are one moment. Shorter than the time between two words of fast speech."""
 
+LEAST = 0.24
+"""Seconds that a moment lasts at least, so that it can be heard: a short word. Less than ``APART``, so that two moments
+do not become one by it."""
+
 
 def peaks(curve: Tensor, step: float) -> Tensor:
     """(N, Q) score curves → (N, Q) bool: frames that no frame within ``APART`` seconds exceeds.
@@ -30,8 +34,10 @@ def peaks(curve: Tensor, step: float) -> Tensor:
 def around(curve: Tensor, frame: int, step: float, offset: float = 0.0) -> Span:
     """The stretch around a peak of a (N,) curve where the score stays at or above half of the peak's.
 
-    Half the height is measured from 0, the cosine of a frame that has nothing in common with the query and the usual
-    score of a curve; around a peak of 0 or less there is no such stretch, and the frame alone is given.
+    Towers that learned the best moment of words have peaks of a frame or two: no stretch is shorter than ``LEAST``, the
+    peak in its middle. It may end after the recording does. Half the height is measured from 0, the cosine of a frame
+    that has nothing in common with the query and the usual score of a curve; around a peak of 0 or less there is no
+    such stretch, and the frame alone is taken.
 
     Args:
         frame: the peak.
@@ -39,12 +45,13 @@ def around(curve: Tensor, frame: int, step: float, offset: float = 0.0) -> Span:
         offset: seconds to add to both times.
     """
     peak = float(curve[frame])
-    middle = offset + (frame + 0.5) * step
+    start, end = offset + frame * step, offset + (frame + 1) * step
+    middle = (start + end) / 2
     if peak > 0:
         for span in spans_above(curve, step, peak / 2, offset):
             if span.start <= middle <= span.end:
-                return Span(span.start, span.end, peak)
-    return Span(offset + frame * step, offset + (frame + 1) * step, peak)
+                start, end = span.start, span.end
+    return Span(max(0.0, min(start, middle - LEAST / 2)), max(end, middle + LEAST / 2), peak)
 
 
 def distinct(spans: Sequence[Span], join: bool = False) -> list[Span]:

@@ -65,13 +65,14 @@ def spot(
     """Where in the recordings the words are said, best score first.
 
     A score is a point of the model's score curve (``Compatibility.curve``): the cosine, in [-1, 1], of the word with
-    the local vectors averaged over a tenth of a second around that moment.
+    the local vectors about that moment.
 
     Without ``threshold`` each word's own statistics decide: of every file its best moment, and each other peak that
     has half of the best one's score and lies ``DEVIATIONS`` deviations above the median of that word's curve there. A
     deviation is 1.4826 × the median absolute deviation, which is the standard deviation of normally distributed
     scores, and unlike it does not grow when the word is said often. A moment's span is where the curve stays above
-    half its peak. With ``threshold``, the spans are the stretches of the curve at or above it.
+    half its peak, and no shorter than a short word (``LEAST``). With ``threshold``, the spans are the stretches of the
+    curve at or above it.
 
     Args:
         files: recordings of any length; memory is bounded by a few pieces of 32 s.
