@@ -118,6 +118,18 @@ def test_a_second_item_of_one_id_is_refused_however_many_lie_between() -> None:
     assert noted.refused == len(ids) - len(set(ids)) > 0
 
 
+@pytest.mark.parametrize("what", ["sound", "picture", "text", "nothing"])
+def test_the_fingerprint_tells_other_contents_of_the_same_ids(raw: Path, tmp_path: Path, what: str) -> None:
+    before = make(raw, tmp_path / "a").fingerprint()
+    if what == "sound":
+        (raw / "wav" / "3.wav").write_bytes(sound(99))
+    elif what == "picture":
+        (raw / "1.png").write_bytes(picture(99))
+    elif what == "text":
+        rewrite(raw, lambda r: r[3].update(text="other"))
+    assert (make(raw, tmp_path / "b").fingerprint() == before) is (what == "nothing")
+
+
 def test_media_may_stay_where_they_are(raw: Path, tmp_path: Path) -> None:
     made = make(raw, tmp_path / "deep" / "c", inside=False)
     assert made.column("audio")[3] == {"path": "wav/3.wav", "bytes": None}

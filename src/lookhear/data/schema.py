@@ -171,10 +171,16 @@ class Corpus:
         return safe_path(self.root, cell["path"])
 
     def fingerprint(self) -> str:
-        """A short hash of ids and splits, to notice that a run meets other data than it was trained on."""
+        """A short hash, to notice that a run meets other data than it was trained on.
+
+        Of ids, splits, groups and texts, and of sounds and pictures as far as columns tell their hashes, which those of
+        ``prepare`` do; the media themselves are not read.
+        """
         h = hashlib.sha256()
-        for name in ("id", "split"):
-            h.update("\n".join(map(str, self.table[name].to_pylist())).encode())
+        for name in ("id", "split", "group", "text", "audio_hash", "image_hash"):
+            if name in self.table.column_names:
+                for value in self.table[name].to_pylist():
+                    h.update(repr(value).encode(errors="surrogatepass") + b"\n")
         return h.hexdigest()[:16]
 
 
