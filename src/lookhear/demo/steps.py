@@ -25,6 +25,7 @@ from lookhear.search.searcher import Searcher
 from lookhear.tasks import Localisation, Retrieval
 from lookhear.tasks.base import Encoded
 from lookhear.tasks.evaluate import evaluate
+from lookhear.training.fit import give_back
 from lookhear.training.train import train_teacher
 
 __all__ = ["Demo", "draw_book", "learn", "look_up", "measure", "step_seconds", "teach"]
@@ -171,6 +172,7 @@ def learn(demo: Demo, clock: Clock, progress: bool, say: Say) -> dict[str, Encod
 
 def _hear(demo: Demo) -> dict[str, Encoded]:
     """What stage 4 will ask first of the finished tower."""
+    give_back()  # what training held: the other tower's training goes on beside this
     book, ours = read_store(demo.book), Model.load(demo.run)
     heard = {split: Encoded(ours, book.select(split)) for split in (demo.ours.data.test, "open")}
     for encoded in heard.values():

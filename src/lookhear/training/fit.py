@@ -27,7 +27,7 @@ from lookhear.models.model import write_atomically
 from lookhear.objectives.base import Learner
 from lookhear.recipe import Optimisation
 
-__all__ = ["BatchSource", "Progress", "bf16_pays", "fit"]
+__all__ = ["BatchSource", "Progress", "bf16_pays", "fit", "give_back"]
 
 
 class BatchSource(Protocol):
@@ -357,7 +357,7 @@ def _run(
             bar.set_postfix(loss=f"{sums['loss'] / count:.3f}")
             sums, count = {}, 0
         if state.step % 20 == 0:
-            _give_back()
+            give_back()
         if checkpoint is not None and (time.monotonic() - saved > config.save_every and not last):
             checkpoint.save(state)
             saved = time.monotonic()
@@ -368,7 +368,7 @@ def _run(
         checkpoint.save(state)
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Returns free pages to the system, where the C library can (glibc).
 
     Every batch has another length, so the heap falls into pieces that fit nothing: after 60 steps of the picture book
