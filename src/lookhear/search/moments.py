@@ -16,9 +16,9 @@ __all__ = ["APART", "around", "distinct", "peaks"]
 APART = 0.25
 """Seconds: two peaks nearer than this are one moment. Shorter than the time between two words of fast speech."""
 
-LEAST = 0.24
-"""Seconds that a moment lasts at least, so that it can be heard: a short word. Less than ``APART``, so that two moments
-do not become one by it."""
+LEAST = 0.12
+"""Seconds that a moment lasts at least, so that it can be seen and heard. Less than ``APART``, so that two moments do
+not become one by it."""
 
 
 def peaks(curve: Tensor, step: float) -> Tensor:

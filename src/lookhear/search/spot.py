@@ -71,7 +71,7 @@ def spot(
     has half of the best one's score and lies ``DEVIATIONS`` deviations above the median of that word's curve there. A
     deviation is 1.4826 × the median absolute deviation, which is the standard deviation of normally distributed
     scores, and unlike it does not grow when the word is said often. A moment's span is where the curve stays above
-    half its peak, and no shorter than a short word (``LEAST``). With ``threshold``, the spans are the stretches of the
+    half its peak, and no shorter than ``LEAST``. With ``threshold``, the spans are the stretches of the
     curve at or above it.
 
     Args:
