@@ -12,8 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +25,7 @@ from lookhear.errors import UserError
 from lookhear.models.model import write_atomically
 from lookhear.objectives.base import Learner
 from lookhear.recipe import Optimisation
+from lookhear.training.average import Average
 
 __all__ = ["BatchSource", "Progress", "bf16_pays", "fit", "give_back"]
 
@@ -75,59 +75,10 @@ def _parameter_groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-class _Average:
-    """The exponential moving average of what is trained, with the statistics that belong to it.
-
-    Its decay rises as (1 + n) / (10 + n) to the one asked for, so that the first weights are soon forgotten. Averaged
-    weights of a rate that stays high lie in the middle of what the steps wander about, and serve unseen data better
-    than any of them (Polyak and Juditsky, 1992; Izmailov et al., 2018).
-
-    Args:
-        learner: whose trained parameters and floating-point buffers are averaged.
-        decay: 0 keeps no average: the present weights serve.
-    """
-
-    def __init__(self, learner: Learner, decay: float) -> None:
-        buffers = {k for k, _ in learner.named_buffers()}
-        self.decay = decay
-        self._live = {
-            k: v.detach()
-            for k, v in learner.state_dict(keep_vars=True).items()
-            if decay and v.is_floating_point() and (v.requires_grad or k in buffers)
-        }
-        self.values = {k: v.clone() for k, v in self._live.items()}
-
-    def update(self, steps: int) -> None:
-        """Takes the weights after so many steps in."""
-        if self._live:
-            decay = min(self.decay, (1 + steps) / (10 + steps))
-            torch._foreach_lerp_(list(self.values.values()), list(self._live.values()), 1 - decay)
-
-    def load(self, values: dict[str, Tensor]) -> None:
-        for k, v in values.items():
-            self.values[k].copy_(v)
-
-    def settle(self) -> None:
-        """Puts the average in the weights' place."""
-        for k, v in self.values.items():
-            self._live[k].copy_(v)
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The learner with averaged weights, for a while."""
-        present = {k: v.clone() for k, v in self._live.items()}
-        self.settle()
-        try:
-            yield
-        finally:
-            for k, v in present.items():
-                self._live[k].copy_(v)
-
-
 class _Checkpoint:
     """The state a stopped run goes on from: weights and their average, optimiser and progress, in one file."""
 
-    def __init__(self, path: Path | None, learner: Learner, average: _Average, optimizer: Any, key: str) -> None:
+    def __init__(self, path: Path | None, learner: Learner, average: Average, optimizer: Any, key: str) -> None:
         self.path, self.learner, self.average, self.optimizer, self.key = path, learner, average, optimizer, key
 
     def save(self, progress: Progress) -> None:
@@ -212,7 +163,7 @@ def fit(
     optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate)
     module, opt = fabric.setup(learner, optimizer)
     main = fabric.global_rank == 0
-    average = _Average(learner, config.average)
+    average = Average(learner, config.average)
     checkpoint = _Checkpoint(folder / f"{name}.checkpoint" if folder else None, learner, average, optimizer, key)
     state = checkpoint.load()
     total = max(1, round(config.epochs * source.steps_per_epoch))
@@ -282,7 +233,7 @@ class _Loop:
     fabric: Any
     module: Any
     learner: Learner
-    average: _Average
+    average: Average
     optimizer: Any
     source: BatchSource
     config: Optimisation

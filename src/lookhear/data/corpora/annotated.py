@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 
 from lookhear.data.annotations import Annotation
-from lookhear.data.corpora import Raw
-from lookhear.data.corpora.tree import AUDIO, IMAGE, Partners, Tree, split_path, stem_path
+from lookhear.data.corpora import Raw, manifest
+from lookhear.data.corpora.tree import AUDIO, IMAGE, Partners, Tree, holds, split_path, stem_path
 from lookhear.data.corpora.utterances import Options, Utterance, find_utterances
 from lookhear.data.items import Item, Media, Problem, Problems
 from lookhear.errors import UserError, did_you_mean
 
-__all__ = ["OPTIONS", "ByName", "Project", "Read", "Recorded", "open_project", "raw_project"]
+__all__ = ["OPTIONS", "ByName", "Project", "Read", "Recorded", "open_project", "raw_project", "recognises"]
 
 OPTIONS = ("tier", "words", "speaker", "pictures")
 DIGITS = 3
@@ -113,6 +113,16 @@ Read = Callable[[Project, str], Recorded]
 Raises:
     UserError: it cannot be read, or its recording is missing.
 """
+
+
+def recognises(source: Path, endings: Collection[str]) -> bool:
+    """Whether this is a document with one of the endings, or a folder that holds some and no manifest.
+
+    Annotations lie beside the manifest of many a corpus: it tells more.
+    """
+    if source.is_file():
+        return source.suffix.lower() in endings
+    return not manifest.recognises(source) and holds(source, endings)
 
 
 def open_project(

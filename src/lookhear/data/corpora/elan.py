@@ -20,9 +20,9 @@ from urllib.parse import unquote
 from xml.parsers import expat
 
 from lookhear.data.annotations import read_annotation
-from lookhear.data.corpora import Raw, manifest
+from lookhear.data.corpora import Raw, annotated
 from lookhear.data.corpora.annotated import ByName, Project, Recorded, open_project, raw_project
-from lookhear.data.corpora.tree import AUDIO, Tree, holds, split_path
+from lookhear.data.corpora.tree import AUDIO, Tree, split_path
 from lookhear.data.items import Media
 from lookhear.errors import UserError
 
@@ -33,9 +33,7 @@ MEND = "Open it in ELAN and save it again."
 
 
 def recognises(source: Path) -> bool:
-    if source.is_file():
-        return source.suffix.lower() in ENDINGS
-    return not manifest.recognises(source) and holds(source, ENDINGS)
+    return annotated.recognises(source, ENDINGS)
 
 
 def open_raw(source: Path, options: Mapping[str, str]) -> Raw:

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lookhear.data.annotations import read_annotation
-from lookhear.data.corpora import Raw, manifest
+from lookhear.data.corpora import Raw, annotated
 from lookhear.data.corpora.annotated import Project, Recorded, open_project, raw_project
-from lookhear.data.corpora.tree import holds
 from lookhear.data.items import Media
 from lookhear.errors import UserError
 
@@ -22,10 +21,7 @@ ENDINGS = frozenset({".textgrid"})
 
 
 def recognises(source: Path) -> bool:
-    if source.is_file():
-        return source.suffix.lower() in ENDINGS
-    # Alignments lie beside the manifest of many a corpus: it tells more.
-    return not manifest.recognises(source) and holds(source, ENDINGS)
+    return annotated.recognises(source, ENDINGS)
 
 
 def open_raw(source: Path, options: Mapping[str, str]) -> Raw:
