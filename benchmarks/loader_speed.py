@@ -2,16 +2,19 @@
 
     pip install datasets && python benchmarks/loader_speed.py --corpus book     # a corpus of `lookhear prepare`
 
-One epoch of log-mel batches of 64 in shuffled order, from cold Python objects to padded tensors, three ways over the
-same recordings: ours (StreamedMels and SpeechBatches, decoded ahead by threads), torch's DataLoader over sound files
-with as many worker processes, and a `datasets` folder of the same rows with the same workers. The front end is the
-tower's own in all three. Beside them: what the fastest tower here trains on in the same time, with the same processors.
+An epoch of log-mel batches of 64 in shuffled order, from encoded sounds to padded tensors, three ways over the same
+recordings: ours (StreamedMels and SpeechBatches: decoded ahead by threads, kept in a file for later epochs), torch's
+DataLoader over sound files with as many worker processes, and rows of a `datasets` folder through the same DataLoader.
+The front end is the tower's own in all three. Beside them: what the fastest tower here trains on with the same
+processors. Each way has a process of its own, and they take turns, for a machine's speed changes from minute to minute.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
+import importlib.util
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 from lookhear.audio import load_audio
 from lookhear.core import Padded
@@ -35,6 +39,8 @@ from lookhear.training.mels import StreamedMels, frames_of, pad_mels
 from reporting import markdown
 
 BATCH = 64
+TOWER, FILES, HUGGING_FACE = "the tower trains", "torch Dataset of files", "Hugging Face datasets"
+FIRST, LATER = "ours, streamed, first epoch", "ours, streamed, later epochs"
 
 
 class Files(Dataset[Tensor]):
@@ -60,47 +66,29 @@ class Rows(Dataset[Tensor]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Tensor:
-        return mel(self.tower, load_audio(self.rows[index]["audio"]["bytes"]))
+        return mel(self.tower, load_audio(self.rows[index]["audio"]))
 
 
 def mel(tower: SpeechTower, wave: Any) -> Tensor:
     return tower.extract(Padded(torch.from_numpy(wave)[None])).values[0].half()
 
 
-def ours(corpus: Corpus, rows: Any, tower: SpeechTower, threads: int) -> Iterator[int]:
-    groups = np.zeros(len(rows), dtype=np.int64)
-    mels = StreamedMels(tower, corpus, rows, threads)
-    source = SpeechBatches(
-        mels,
-        groups,
-        [str(i) for i in range(len(rows))],
-        torch.eye(1, 8),
-        np.zeros(1, dtype=np.int64),
-        BATCH,
-        0,
-        Augment(),
-        lengths=frames_of(corpus, rows),
-    )
+def ours(corpus: Corpus, rows: Any, tower: SpeechTower, threads: int, folder: Path) -> SpeechBatches:
+    mels = StreamedMels(tower, corpus, rows, threads, folder, most=50.0)
+    ids, groups = [str(i) for i in range(len(rows))], np.zeros(len(rows), dtype=np.int64)
+    picture, lengths = torch.eye(1, 8), frames_of(corpus, rows)
+    return SpeechBatches(mels, groups, ids, picture, np.zeros(1, dtype=np.int64), BATCH, 0, Augment(), lengths=lengths)
+
+
+def epoch(source: SpeechBatches, number: int) -> Iterator[int]:
     for index in range(source.steps_per_epoch):
-        yield len(source.batch(0, index).ids)
-    mels.close()
+        yield len(source.batch(number, index).ids)
 
 
 def loader(dataset: Dataset[Tensor], workers: int) -> Iterator[int]:
     batches = DataLoader(dataset, BATCH, shuffle=True, num_workers=workers, collate_fn=pad_mels, drop_last=True)
     for batch in batches:
         yield len(batch.values)
-
-
-def hugging_face(corpus: Corpus, rows: Any, folder: Path) -> Any:
-    import datasets
-
-    features = datasets.Features({"audio": datasets.Audio(decode=False)})
-    given = ({"audio": {"bytes": bytes_of(corpus, r), "path": None}} for r in rows.tolist())
-    datasets.Dataset.from_generator(lambda: given, features=features, cache_dir=str(folder / "cache")).save_to_disk(
-        str(folder / "hf")
-    )
-    return datasets.load_from_disk(str(folder / "hf"))
 
 
 def bytes_of(corpus: Corpus, row: int) -> bytes:
@@ -130,40 +118,59 @@ def trained_per_second(corpus: Corpus, rows: Any, tower: SpeechTower, steps: int
     return BATCH / float(np.median(took))
 
 
+def measure(what: str, corpus: Corpus, rows: Any, tower: SpeechTower, workers: int, folder: Path) -> float:
+    """Utterances a second of one of the ways; in a process of its own, for DataLoader forks and ours has threads."""
+    if what == TOWER:
+        torch.set_num_threads(workers)
+        return trained_per_second(corpus, rows, tower)
+    torch.set_num_threads(1)  # each worker decodes by itself
+    if what == FILES:
+        return per_second(loader(Files([folder / f"{row}.flac" for row in rows.tolist()], tower), workers))
+    if what == HUGGING_FACE:
+        import datasets
+
+        return per_second(loader(Rows(datasets.load_from_disk(str(folder / "hf")), tower), workers))
+    source = ours(corpus, rows, tower, workers, folder)
+    first = per_second(epoch(source, 0))
+    return per_second(epoch(source, 1)) if what == LATER else first
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--most", type=int, default=4000, help="recordings of the corpus that are used")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5, help="each way in turn, so many times")
+    parser.add_argument("--what", help=argparse.SUPPRESS)
+    parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     corpus = open_corpus(given.corpus)
     rows = corpus.recordings[: given.most]
-    torch.set_num_threads(given.workers)
-    tower = load_recipe("picturebook").speech.build(256).train()
-    train = trained_per_second(corpus, rows, tower)
-    torch.set_num_threads(1)  # each worker decodes by itself
+    if given.what:
+        tower = load_recipe("picturebook").speech.build(256).train()
+        print(measure(given.what, corpus, rows, tower, given.workers, given.folder))
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        paths = []
-        for i, row in enumerate(rows.tolist()):
-            paths.append(folder / f"{i}.flac")
-            paths[-1].write_bytes(bytes_of(corpus, row))
-        table = [["loader", "utterances a second", "× what the tower trains on"]]
+        for row in rows.tolist():
+            (folder / f"{row}.flac").write_bytes(bytes_of(corpus, row))
+        ways = [TOWER, FIRST, LATER, FILES]
+        if importlib.util.find_spec("datasets"):
+            import datasets
 
-        def measured(name: str, batches: Iterator[int]) -> None:
-            speed = per_second(batches)
-            table.append([name, f"{speed:.0f}", f"{speed / train:.1f}"])
-
-        measured("ours, streamed", ours(corpus, rows, tower, given.workers))
-        measured("torch Dataset of files", loader(Files(paths, tower), given.workers))
-        try:
-            found = hugging_face(corpus, rows, folder)
-        except ModuleNotFoundError:
-            table.append(["Hugging Face datasets", "not installed", ""])
-        else:
-            measured("Hugging Face datasets", loader(Rows(found, tower), given.workers))
-        shutil.rmtree(folder / "hf", ignore_errors=True)
-    print(f"{len(rows)} recordings, {given.workers} workers; the tower trains on {train:.0f} utterances a second\n")
+            given_bytes = {"audio": [bytes_of(corpus, row) for row in rows.tolist()]}
+            datasets.Dataset.from_dict(given_bytes).save_to_disk(str(folder / "hf"))
+            ways.append(HUGGING_FACE)
+        found: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in tqdm(range(given.rounds), "rounds"):
+            for way in ways:
+                call = [sys.executable, *sys.argv, "--what", way, "--in", str(folder)]
+                found[way].append(float(subprocess.run(call, check=True, stdout=subprocess.PIPE).stdout))
+    table = [["", "utterances a second, median", "lowest to highest", "× what the tower trains on"]]
+    for way, speeds in found.items():
+        share = np.median(np.array(speeds) / np.array(found[TOWER]))
+        table.append([way, f"{np.median(speeds):.0f}", f"{min(speeds):.0f} to {max(speeds):.0f}", f"{share:.1f}"])
+    print(f"{len(rows)} recordings, {given.workers} workers, {given.rounds} rounds\n")
     print(markdown(table))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def _open(source: Path | str | bytes, name: str):  # type: ignore[no-untyped-def
         if isinstance(source, bytes):
             if not source:
                 raise UserError(f"{name}: empty recording (0 bytes)", "Record or copy it again.")
-            return sf.SoundFile(io.BytesIO(source))
+            return sf.SoundFile(_in_memory(source))
         path = Path(source)
         if not path.is_file():
             raise UserError(f"{name}: no such recording", "Check the path.")
@@ -52,6 +53,21 @@ def _open(source: Path | str | bytes, name: str):  # type: ignore[no-untyped-def
             f"{name}: not a readable recording ({e.error_string.rstrip('.')})",
             "Give WAV, FLAC, OGG or MP3 (convert others with ffmpeg), or copy it again if it is damaged.",
         ) from None
+
+
+def _in_memory(given: bytes) -> io.BytesIO | int:
+    """Bytes as a file: where the system has files in memory one of those (its descriptor, which SoundFile closes).
+
+    libsndfile reads it without calling Python back, so that threads that decode do not wait for each other.
+    """
+    if not hasattr(os, "memfd_create"):
+        return io.BytesIO(given)
+    file = os.memfd_create("recording")
+    with memoryview(given) as rest:
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 def _check_whole(file, name: str) -> None:  # type: ignore[no-untyped-def]
@@ -94,7 +110,7 @@ def load_audio(source: Path | str | bytes, name: str | None = None) -> Wave:
             raise UserError(f"{name}: damaged recording ({e.error_string.rstrip('.')})", "Copy it again.") from None
         if 0 < file.frames < (1 << 60) and len(frames) < file.frames:
             raise UserError(f"{name}: truncated recording ({len(frames)} of {file.frames} samples)", "Copy it again.")
-        wave, rate = frames.mean(1, dtype=np.float32), file.samplerate
+        wave, rate = frames[:, 0] if frames.shape[1] == 1 else frames.mean(1, dtype=np.float32), file.samplerate
     _check_samples(wave, name)
     if np.abs(wave).max() < _SILENT:
         raise UserError(f"{name}: the recording is silent", "Check the microphone or the export.")
@@ -198,16 +214,16 @@ class LogMel(nn.Module):
         super().__init__()
         self.bins, self.floor = bins, floor
         self.register_buffer("filters", _mel_filters(bins, low, high), persistent=False)
-        self.register_buffer("window", torch.hann_window(_WINDOW), persistent=False)
+        aside = (_FFT - _WINDOW) // 2
+        self.register_buffer("window", F.pad(torch.hann_window(_WINDOW), (aside, aside)), persistent=False)
 
     def forward(self, x: Padded) -> Padded:
         """(B, S) → (B, M, T) and its (B, T) mask, T = 1 + S // 160; frames past an item's end are the floor."""
         wave = x.values if x.mask is None else x.values * x.mask
-        spectrum = torch.stft(
-            wave.float(), _FFT, _HOP, _WINDOW, self.window, center=True, pad_mode="constant", return_complex=True
-        )
+        frames = F.pad(wave.float(), (_FFT // 2, _FFT // 2)).unfold(1, _FFT, _HOP)
+        spectrum = torch.fft.rfft(frames * self.window)  # frames before bins, as they lie in memory: faster than stft's
         power = spectrum.real.square() + spectrum.imag.square()
-        values = torch.log(self.filters @ power + self.floor)
+        values = torch.log(power @ self.filters.T + self.floor).transpose(1, 2).contiguous()
         if x.mask is None:
             return Padded(values)
         return Padded(values, lengths_to_mask(1 + x.mask.sum(1) // _HOP, values.shape[2]))

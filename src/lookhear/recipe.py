@@ -39,8 +39,10 @@ class Data(Section):
         sources: data sets under the data root, read as one corpus.
         voiced: written captions spoken by the synthesiser, for sets that have no recordings.
         teacher: splits the teacher learns from; train, validation and test: the speech tower's.
-        in_memory: gigabytes of log-mels that are made once and kept; where a corpus has more, they are made anew in
-            every epoch, some batches ahead.
+        in_memory: gigabytes of log-mels that are made before training begins and kept in memory; where a corpus has
+            more, they are made some batches ahead.
+        on_disk: gigabytes of those that are kept, from the first epoch on, in a file that ends with the run; the rest
+            is made anew in every epoch.
     """
 
     sources: tuple[Source, ...] = ()
@@ -50,6 +52,7 @@ class Data(Section):
     validation: tuple[str, ...] = ("val",)
     test: str = "test"
     in_memory: float = Field(4.0, ge=0)
+    on_disk: float = Field(50.0, ge=0)
 
 
 class Optimisation(Section):

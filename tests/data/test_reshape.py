@@ -56,6 +56,15 @@ def test_a_part_by_columns(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+def test_a_part_that_has_recordings(tmp_path: Path) -> None:
+    items = [r if i % 3 else {**r, "audio": None} for i, r in enumerate(rows())]
+    whole = corpus(tmp_path / "whole", items)
+    part = read_store(subset(whole, tmp_path / "part", {"split": ["test"]}, having=["audio", "text"]))
+    assert part.column("id") == [r["id"] for r in items if r["audio"] and r["split"] == "test"]
+    with pytest.raises(UserError, match=r"no column 'adio'.*did you mean 'audio'"):
+        subset(whole, tmp_path / "x", {}, having=["adio"])
+
+
 def test_a_part_at_random_keeps_whole_groups(tmp_path: Path) -> None:
     items = rows()
     whole = corpus(tmp_path / "whole", items)

@@ -245,6 +245,35 @@ def test_a_recording_that_cannot_be_decoded_ahead_is_named_when_its_batch_comes(
         mels[2]
 
 
+def test_log_mels_of_the_first_epoch_are_read_from_the_file_in_the_next(
+    heard: tuple[LocalTower, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower, corpus = heard
+    given = log_mels(tower, corpus)
+    nbytes = [2 * mel.numel() for mel in given]
+    for most, kept in ((1.0, len(given)), (sum(nbytes[:3]) / 1e9, 3)):
+        mels = StreamedMels(tower, corpus, corpus.recordings, folder=tmp_path, most=most)
+        for _ in range(2):
+            assert all(torch.equal(a, b) for a, b in zip(mels, given, strict=True))
+        with monkeypatch.context() as deaf:
+            deaf.setattr("lookhear.training.mels.load_audio", lambda *_, **__: pytest.fail("decoded again"))
+            assert all(torch.equal(mels[i], given[i]) for i in range(kept))
+    assert not list(tmp_path.iterdir())  # the file has no name
+
+
+def test_a_full_disk_only_means_decoding_again(
+    heard: tuple[LocalTower, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    tower, corpus = heard
+    monkeypatch.setattr("os.pwrite", full)
+    mels = StreamedMels(tower, corpus, corpus.recordings, folder=tmp_path, most=1.0)
+    for _ in range(2):
+        assert all(torch.equal(a, b) for a, b in zip(mels, log_mels(tower, corpus), strict=True))
+
+
 @settings(max_examples=40)
 @given(n=st.integers(1, 400), size=st.integers(1, 9), window=st.integers(10, 90), epoch=st.integers(0, 2))
 def test_a_large_corpus_is_shuffled_by_blocks(n: int, size: int, window: int, epoch: int) -> None:

@@ -126,9 +126,12 @@ def export(corpus: Path, layout: str, out: Path) -> None:
 @click.argument("corpus", type=FOLDER)
 @click.option("--out", type=FOLDER, required=True, help="The corpus folder to make.")
 @click.option("--where", "wanted", multiple=True, metavar="COLUMN=VALUE", help="Keep these; several values are 'or'.")
+@click.option("--having", multiple=True, metavar="COLUMN", help="Keep what has a value there, such as audio.")
 @click.option("--groups", type=click.IntRange(1), help="Of those, so many pictures with all their captions.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def subset(corpus: Path, out: Path, wanted: tuple[str, ...], groups: int | None, seed: int) -> None:
+def subset(
+    corpus: Path, out: Path, wanted: tuple[str, ...], having: tuple[str, ...], groups: int | None, seed: int
+) -> None:
     """Make a corpus of some items of CORPUS, by the values of columns or at random."""
     from lookhear.data.read import open_corpus
     from lookhear.data.reshape import subset as run
@@ -136,7 +139,7 @@ def subset(corpus: Path, out: Path, wanted: tuple[str, ...], groups: int | None,
     where: dict[str, list[str]] = {}
     for name, value in (pair("--where", w) for w in wanted):
         where.setdefault(name, []).append(value)
-    click.echo(run(open_corpus(corpus), out, where, groups, seed))
+    click.echo(run(open_corpus(corpus), out, where, groups, seed, having))
 
 
 @click.command(short_help="Several corpora as one.")

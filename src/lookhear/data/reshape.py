@@ -27,9 +27,17 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 
 
 def subset(
-    corpus: Corpus, out: Path, where: Mapping[str, Sequence[str]], most: int | None = None, seed: int = 0
+    corpus: Corpus,
+    out: Path,
+    where: Mapping[str, Sequence[str]],
+    most: int | None = None,
+    seed: int = 0,
+    having: Sequence[str] = (),
 ) -> Path:
     """The items whose columns have one of the values given; of those, ``most`` whole groups drawn at random.
+
+    Args:
+        having: columns that must have a value, whichever: "audio" keeps the recordings.
 
     Raises:
         UserError: no such column or value, or nothing is left.
@@ -44,6 +52,10 @@ def subset(
                     f"{corpus.name}: no item has {name} {value!r}", did_you_mean(value, {k for k in known if k})
                 )
         rows &= pc.is_in(column, pa.array(list(values))).to_numpy(zero_copy_only=False)
+    for name in having:
+        if name not in corpus.table.column_names:
+            corpus.column(name)  # says which there are
+        rows &= corpus.table[name].is_valid().to_numpy()
     if most is not None:
         groups = np.unique(corpus.groups[rows])
         drawn = np.random.default_rng(seed).permutation(groups)[:most]

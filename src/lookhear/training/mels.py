@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
 from typing import overload
 
@@ -63,17 +66,63 @@ def log_mels(
         return list(tqdm(found, "features", len(streamed), unit="utt", disable=None if progress else True))
 
 
+class _File:
+    """Log-mels that were made before, in a file without a name, which goes with the process that writes it."""
+
+    def __init__(self, folder: Path, items: int, most: float) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (open as long as this object)
+        self._begin, self._shape = np.full(items, -1, dtype=np.int64), np.zeros((items, 2), dtype=np.int64)
+        self._end, self._most, self._lock = 0, most * 1e9, Lock()
+
+    def get(self, index: int) -> Tensor | None:
+        begin = int(self._begin[index])
+        if begin < 0:
+            return None
+        m, t = self._shape[index].tolist()
+        cells = bytearray(os.pread(self._file.fileno(), 2 * m * t, begin))
+        return torch.frombuffer(cells, dtype=torch.float16).view(m, t)
+
+    def put(self, index: int, mel: Tensor) -> None:
+        """Keeps it, unless the file has reached its limit or the disk is full."""
+        cells = mel.numpy().tobytes()
+        with self._lock:
+            begin = self._end
+            if begin + len(cells) > self._most:
+                return
+            self._end += len(cells)
+        try:
+            whole = os.pwrite(self._file.fileno(), cells, begin) == len(cells)
+        except OSError:
+            whole = False
+        if whole:
+            self._shape[index] = mel.shape
+            self._begin[index] = begin  # last: another thread reads as soon as it is there
+        else:
+            self._most = 0.0
+
+
 class StreamedMels(Sequence[Tensor]):
-    """Log-mels that are made when they are asked for, by threads, and forgotten.
+    """Log-mels that are made when they are asked for, by threads, and kept in a file for the next epoch.
 
     Args:
         tower: whose front end makes them.
         rows: of the corpus, each with a recording.
         threads: that decode; as many as PyTorch has by default.
+        folder: where the file lies, which has no name there and vanishes with the process; none is kept without it.
+        most: gigabytes it may take. What does not fit is made anew every time.
     """
 
-    def __init__(self, tower: SpeechTower, corpus: Corpus, rows: NDArray[np.int64], threads: int = 0) -> None:
+    def __init__(
+        self,
+        tower: SpeechTower,
+        corpus: Corpus,
+        rows: NDArray[np.int64],
+        threads: int = 0,
+        folder: Path | None = None,
+        most: float = 0.0,
+    ) -> None:
         self._tower, self._corpus, self._rows = tower, corpus, rows
+        self._file = _File(folder, len(rows), most) if folder is not None and most > 0 else None
         self._ids = corpus.table["id"]
         self._pool = ThreadPoolExecutor(threads or max(1, torch.get_num_threads()), "decode")
         self._ahead: OrderedDict[int, Future[Tensor]] = OrderedDict()
@@ -99,10 +148,16 @@ class StreamedMels(Sequence[Tensor]):
         Raises:
             UserError: the recording cannot be decoded.
         """
+        kept = None if self._file is None else self._file.get(index)
+        if kept is not None:
+            return kept
         # One at a time: a recording's spectrum fits in the processor's cache, a padded batch of them does not.
         row = int(self._rows[index])
         wave = load_audio(self._corpus.media("audio", row), name=f"recording {self._ids[row].as_py()}")
-        return self._tower.extract(Padded(torch.from_numpy(wave)[None])).values[0].half()
+        mel = self._tower.extract(Padded(torch.from_numpy(wave)[None])).values[0].half()
+        if self._file is not None:
+            self._file.put(index, mel)
+        return mel
 
     def ahead(self, indices: Iterable[int], most: int) -> None:
         """Begins to decode what will be asked for next; the oldest of more than ``most`` are given up."""

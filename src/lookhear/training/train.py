@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,8 +183,13 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
     objectives, vectors, tags = _objectives(model, recipe, corpus, pictures)
     lengths = frames_of(corpus, rows)
     fits = gigabytes(lengths, tower.frontend.bins) <= recipe.data.in_memory
+    mels: Sequence[Tensor]
+    if fits:
+        mels = log_mels(tower, corpus, rows, progress)
+    else:
+        mels = StreamedMels(tower, corpus, rows, folder=out, most=recipe.data.on_disk)
     source = SpeechBatches(
-        log_mels(tower, corpus, rows, progress) if fits else StreamedMels(tower, corpus, rows),
+        mels,
         corpus.groups[rows],
         [ids[i] for i in rows],
         vectors,

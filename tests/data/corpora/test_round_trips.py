@@ -43,7 +43,7 @@ def test_the_picture_book_out_and_in(book: Corpus, tmp_path: Path, layout: str) 
         assert left_out.startswith(f"left out: {silent} rows without a recording")
         assert len(again) == len(again.recordings) == len(heard)
     else:
-        assert left_out == ""
+        assert left_out.startswith("left out: the columns things")
         assert len(again) == len(book)
     place = {key: row for row, key in enumerate(again.column("id"))}
     columns = ("group", "split", "text", "speaker", "language", "words")
@@ -71,7 +71,8 @@ def test_a_picture_in_a_row_of_its_own_belongs_to_its_groups_recordings(
 ) -> None:
     part = book.select("test")
     left_out = write_layout(layout, part, tmp_path / "raw")
-    assert left_out == (
+    assert left_out.splitlines() == [
         "left out: 2 rows without a recording (but 2 of them give pictures to the recordings of their groups), "
-        "for this layout is a list of recordings"
-    )
+        "for this layout is a list of recordings",
+        "left out: the columns things, masks, place, voice_seen, which this layout has no place for",
+    ]

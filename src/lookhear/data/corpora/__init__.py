@@ -69,6 +69,8 @@ LAYOUTS: tuple[str, ...] = (
 WRITTEN = ("flickr8k", "places", "spokencoco", "speechcoco", "yfacc")
 """Layouts that a corpus can be written in."""
 _RECORDINGS_ONLY = ("places", "spokencoco", "speechcoco")
+_HELD = {"id", "group", "split", "audio", "image", "text", "language", "speaker", "words"}
+_ALSO_HELD = {"speechcoco": {"gender", "nationality"}}
 
 
 def load_layout(name: str) -> Layout:
@@ -108,6 +110,11 @@ def write_layout(name: str, corpus: Corpus, out: Path) -> str:
         UserError: the layout cannot say what the corpus holds, or the folder cannot be made.
     """
     from lookhear.data.corpora.captions_out import not_written
+    from lookhear.data.rows import EXTRA
 
     cast(Any, load_layout(name)).write_raw(corpus, out)
-    return not_written(corpus) if name in _RECORDINGS_ONLY else ""
+    held = _HELD | _ALSO_HELD.get(name, set()) | {field.name for field in EXTRA}
+    columns = [c for c in corpus.table.column_names if c not in held and corpus.has(c)]
+    told = [not_written(corpus)] if name in _RECORDINGS_ONLY else []
+    told += [f"left out: the columns {', '.join(columns)}, which this layout has no place for"] if columns else []
+    return "\n".join(filter(None, told))
