@@ -15,7 +15,7 @@ FLAGS = {
     "prepare": {"source", "out", "layout", "options", "paths", "workers", "strict", "seed", "scenes", "size"},
     "inspect": {"corpus", "html", "as_json"},
     "export": {"corpus", "layout", "out"},
-    "subset": {"corpus", "out", "wanted", "groups", "seed"},
+    "subset": {"corpus", "out", "wanted", "having", "groups", "seed"},
     "merge": {"corpora", "out"},
     "split": {"corpus", "out", "by", "shares", "seed"},
     "convert": {"source", "out"},
