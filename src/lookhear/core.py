@@ -6,8 +6,8 @@ D embedding. Times in seconds, rates in Hz, similarities in [-1, 1] unless a doc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -68,21 +68,33 @@ class Features:
         local: (B, N, D) frames, patches (row-major) or tokens; zero where ``mask`` is False.
         mask: (B, N) bool, True where real.
         step: seconds per frame for audio, (rows, columns) of patches for images, None where neither applies.
+        hidden: (B, N, H) what the local vectors were made of, for a head beside them; only while a tower learns.
+        tags: (B, V) log-odds of a closed vocabulary, and ``tag_curve`` (B, N, V) where in the item they come from,
+            −inf outside the mask; None where the model has no tag head.
     """
 
     pooled: Tensor
     local: Tensor
     mask: Tensor
     step: float | tuple[int, int] | None = None
+    hidden: Tensor | None = None
+    tags: Tensor | None = None
+    tag_curve: Tensor | None = None
 
     def __len__(self) -> int:
         return self.pooled.shape[0]
 
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Features:
+        """The same with every tensor changed."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {k: change(v) for k, v in own.items() if isinstance(v, Tensor)}
+        return replace(self, **changed)
+
     def __getitem__(self, index: slice | Tensor | Sequence[int]) -> Features:
-        return Features(self.pooled[index], self.local[index], self.mask[index], self.step)
+        return self._each(lambda x: x[index])
 
     def to(self, device: torch.device | str) -> Features:
-        return Features(self.pooled.to(device), self.local.to(device), self.mask.to(device), self.step)
+        return self._each(lambda x: x.to(device))
 
     def __iter__(self) -> Iterator[Features]:
         """One item at a time, each cut to its own length: ``pooled`` (D,), ``local`` (n, D), ``mask`` (n,)."""
@@ -98,9 +110,20 @@ class Features:
     def concat(parts: Sequence[Features]) -> Features:
         """Joins batches of features, padding the local axis to the longest."""
         longest = max(p.local.shape[1] for p in parts)
-        local = [F.pad(p.local, (0, 0, 0, longest - p.local.shape[1])) for p in parts]
-        mask = [F.pad(p.mask, (0, longest - p.mask.shape[1])) for p in parts]
-        return Features(torch.cat([p.pooled for p in parts]), torch.cat(local), torch.cat(mask), parts[0].step)
+
+        def along(name: str, value: float = 0.0) -> Tensor | None:
+            given = [getattr(p, name) for p in parts]
+            if given[0] is None:
+                return None
+            return torch.cat([F.pad(x, (0, 0, 0, longest - x.shape[1]), value=value) for x in given])
+
+        mask = torch.cat([F.pad(p.mask, (0, longest - p.mask.shape[1])) for p in parts])
+        local = along("local")
+        assert local is not None
+        tags = None if parts[0].tags is None else torch.cat([p.tags for p in parts if p.tags is not None])
+        pooled = torch.cat([p.pooled for p in parts])
+        curve = along("tag_curve", float("-inf"))
+        return Features(pooled, local, mask, parts[0].step, along("hidden"), tags, curve)
 
 
 @dataclass(frozen=True, slots=True)

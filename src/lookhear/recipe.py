@@ -17,8 +17,9 @@ from lookhear.data.augment import Augment
 from lookhear.data.read import Source
 from lookhear.data.voiced import Voiced
 from lookhear.errors import UserError, did_you_mean
-from lookhear.models.speech import LocalTower, SpeechTowerConfig
+from lookhear.models.speech import LocalTower
 from lookhear.models.teacher import EmbeddedTeacher, TeacherConfig
+from lookhear.models.towers import SpeechTowerConfig
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
 from lookhear.objectives.tags import WordTags
 from lookhear.scoring import Compatibility

@@ -175,7 +175,8 @@ def _unique(items: Iterator[Item], problems: Problems) -> Iterator[Item]:
         if len(fresh) >= 1 << 15:
             keys = np.sort(np.fromiter(fresh, np.uint64, len(fresh)))
             ends = np.searchsorted(keys, np.arange(1, 256, dtype=np.uint64) << np.uint64(56))
-            seen = [np.sort(np.concatenate(pair)) for pair in zip(seen, np.split(keys, ends), strict=True)]
+            for first, new in enumerate(np.split(keys, ends)):
+                seen[first] = np.sort(np.concatenate([seen[first], new]))  # one at a time: the old one goes at once
             fresh.clear()
         yield item
 

@@ -22,9 +22,10 @@ from lookhear.data.images import load_image
 from lookhear.errors import UserError
 from lookhear.models.evidence import WordEvidence
 from lookhear.models.images import VectorTower
-from lookhear.models.speech import SpeechTower, SpeechTowerConfig
+from lookhear.models.speech import SpeechTower
 from lookhear.models.teacher import Teacher, TeacherConfig
 from lookhear.models.texts import TextTower
+from lookhear.models.towers import SpeechTowerConfig
 from lookhear.scoring import Compatibility
 
 __all__ = ["FORMAT", "Model"]

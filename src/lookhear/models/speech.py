@@ -15,7 +15,7 @@ from lookhear.audio import LogMel, Mfcc, level_speech
 from lookhear.core import Features, Padded, Section, pool
 from lookhear.models.norm import Centre, MaskedBatchNorm
 
-__all__ = ["LocalTower", "SeedTower", "SpeechTower", "SpeechTowerConfig"]
+__all__ = ["LocalTower", "SeedTower", "SpeechTower", "strided"]
 
 
 class SpeechTower(nn.Module):
@@ -24,9 +24,11 @@ class SpeechTower(nn.Module):
     Attributes:
         step: seconds between local vectors.
         receptive_field: seconds of sound that one local vector depends on; infinite for a Transformer.
+        width: H of ``Features.hidden``.
     """
 
     step: float
+    width: int
     receptive_field: float
     frontend: LogMel
 
@@ -48,7 +50,7 @@ class SpeechTower(nn.Module):
         raise TypeError(f"{type(self).__name__} does not say how it encodes log-mel frames")
 
 
-def _strided(mask: Tensor, stride: int) -> Tensor:
+def strided(mask: Tensor, stride: int) -> Tensor:
     """The mask of a 'same'-padded convolution's output: frame n looks at input frame n × stride."""
     return mask[:, ::stride]
 
@@ -99,7 +101,7 @@ class LocalTower(SpeechTower):
 
     def __init__(self, config: Config, dim: int) -> None:
         super().__init__()
-        w = config.width
+        w = self.width = config.width
         self.frontend = LogMel(config.bins)
         self.stem = nn.ModuleList(
             [
@@ -121,13 +123,13 @@ class LocalTower(SpeechTower):
         h, mask = level_speech(mel.values, mel.mask), mel.mask
         h = h * 0.5  # log-mel spreads by about 2 natural-log units: this brings it near 1
         for conv, norm in zip(self.stem, self.norms):
-            mask = _strided(mask, 2)
+            mask = strided(mask, 2)
             h = F.gelu(norm(conv(h), mask)) * mask[:, None]
         for block in self.blocks:
             h = block(h, mask)
         h = F.gelu(h.transpose(1, 2))
         local = (self.value(h) * torch.sigmoid(self.gate(h))).float() * mask[..., None]
-        return Features(self.centre(pool(local, mask)), local, mask, self.step)
+        return Features(self.centre(pool(local, mask)), local, mask, self.step, h)
 
 
 class SeedTower(SpeechTower):
@@ -161,7 +163,7 @@ class SeedTower(SpeechTower):
 
     def __init__(self, config: Config, dim: int) -> None:
         super().__init__()
-        w = config.width
+        w = self.width = config.width
         self.frontend, self.mfcc = LogMel(bins=80), Mfcc(bins=80)
         shapes = [(39, 96, 9, 2), *[(96, 96, 11, s) for s in (1, 2, 1, 2, 1)], (96, w, 11, 2)]
         self.convs = nn.ModuleList([nn.Conv1d(i, o, k, stride=s, padding=k // 2) for i, o, k, s in shapes])
@@ -177,7 +179,7 @@ class SeedTower(SpeechTower):
         h, mask = x.values, x.mask
         for conv in self.convs:
             assert isinstance(conv, nn.Conv1d)
-            mask = _strided(mask, conv.stride[0])
+            mask = strided(mask, conv.stride[0])
             h = F.relu(conv(h)) * mask[:, None]
         h = h.transpose(1, 2)
         if self.positions is not None:
@@ -189,7 +191,4 @@ class SeedTower(SpeechTower):
             h = self.transformer(h, src_key_padding_mask=~mask)
         local = self.project(self.norm(h)).float() * mask[..., None]
         pooled = F.normalize(local[:, 0], dim=-1) if self.readout == "first" else pool(local, mask)
-        return Features(self.centre(pooled), local, mask, self.step)
-
-
-SpeechTowerConfig = Annotated[LocalTower.Config | SeedTower.Config, Field(discriminator="kind")]
+        return Features(self.centre(pooled), local, mask, self.step, h)
