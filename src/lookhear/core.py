@@ -55,6 +55,9 @@ class Padded:
     values: Tensor
     mask: Tensor | None = None
 
+    def __getitem__(self, index: slice | Tensor | Sequence[int]) -> Padded:
+        return Padded(self.values[index], None if self.mask is None else self.mask[index])
+
     def to(self, device: torch.device | str) -> Padded:
         return Padded(self.values.to(device), None if self.mask is None else self.mask.to(device))
 
@@ -137,12 +140,14 @@ class Batch:
         ids: B item ids, for logs and queues.
         more: modality → (M more items of it, their groups): further negatives, such as all pictures of the corpus
             where the image tower is frozen and its vectors cost nothing.
+        present: input → (B,) bool, True where an item has it; what is not named here every item has.
     """
 
     inputs: Mapping[str, Padded | Features]
     group: Tensor
     ids: Sequence[str] = field(default_factory=tuple)
     more: Mapping[str, tuple[Padded | Features, Tensor]] = field(default_factory=dict)
+    present: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.group.shape[0]
@@ -150,7 +155,14 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         inputs = {k: v.to(device) for k, v in self.inputs.items()}
         more = {k: (v.to(device), g.to(device)) for k, (v, g) in self.more.items()}
-        return Batch(inputs, self.group.to(device), self.ids, more)
+        present = {k: v.to(device) for k, v in self.present.items()}
+        return Batch(inputs, self.group.to(device), self.ids, more, present)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The items of an index (n,); ``more`` stays as it is."""
+        ids = [self.ids[i] for i in rows.tolist()] if self.ids else ()
+        present = {k: v[rows] for k, v in self.present.items()}
+        return Batch({k: v[rows] for k, v in self.inputs.items()}, self.group[rows], ids, self.more, present)
 
 
 @dataclass(frozen=True, slots=True)

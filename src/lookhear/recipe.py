@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from lookhear.core import Section
 from lookhear.data.augment import Augment
+from lookhear.data.pairing import Noise
 from lookhear.data.read import Source
 from lookhear.data.voiced import Voiced
 from lookhear.errors import UserError, did_you_mean
@@ -21,7 +22,14 @@ from lookhear.models.speech import LocalTower
 from lookhear.models.teacher import EmbeddedTeacher, TeacherConfig
 from lookhear.models.towers import SpeechTowerConfig
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
+from lookhear.objectives.mms import MaskedMarginSoftmax
+from lookhear.objectives.momentum import MomentumDistillation
+from lookhear.objectives.queue import QueuedInfoNCE
+from lookhear.objectives.small_loss import SmallLoss
+from lookhear.objectives.soft_targets import SoftTargets
+from lookhear.objectives.tag_head import TagHeadLoss
 from lookhear.objectives.tags import WordTags
+from lookhear.objectives.triplet import Triplet
 from lookhear.scoring import Compatibility
 from lookhear.tasks import TaskConfig
 
@@ -29,7 +37,18 @@ __all__ = ["Data", "Optimisation", "Recipe", "load_recipe", "recipe_names"]
 
 
 ObjectiveConfig = Annotated[
-    InfoNCE.Config | Margin.Config | Sigmoid.Config | WordTags.Config, Field(discriminator="kind")
+    InfoNCE.Config
+    | QueuedInfoNCE.Config
+    | MomentumDistillation.Config
+    | SoftTargets.Config
+    | SmallLoss.Config
+    | MaskedMarginSoftmax.Config
+    | Margin.Config
+    | Triplet.Config
+    | Sigmoid.Config
+    | WordTags.Config
+    | TagHeadLoss.Config,
+    Field(discriminator="kind"),
 ]
 
 
@@ -42,6 +61,10 @@ class Data(Section):
         teacher: splits the teacher learns from; train, validation and test: the speech tower's.
         in_memory: gigabytes of log-mels that are made before training begins and kept in memory; where a corpus has
             more, they are made some batches ahead.
+        pictured: share of the training recordings that are learned from pictures.
+        texted: share that are learned from their own texts (an objective with b = "text"): the first of those with
+            pictures, or with ``texts_apart`` the others first.
+        noise: wrong pairs on purpose.
         on_disk: gigabytes of those that are kept, from the first epoch on, in a file that ends with the run; the rest
             is made anew in every epoch.
     """
@@ -54,6 +77,10 @@ class Data(Section):
     test: str = "test"
     in_memory: float = Field(4.0, ge=0)
     on_disk: float = Field(50.0, ge=0)
+    pictured: float = Field(1.0, ge=0, le=1)
+    texted: float = Field(0.0, ge=0, le=1)
+    texts_apart: bool = False
+    noise: Noise | None = None
 
 
 class Optimisation(Section):
@@ -62,6 +89,10 @@ class Optimisation(Section):
     Attributes:
         epochs: passes over the training items; fractions are allowed.
         batch_size: items a step, over all processes.
+        smaller_batches: sizes that come before it, each for an equal share of the epochs (batch annealing): [16, 32]
+            with a batch_size of 64 makes thirds. For speech; a teacher keeps one size.
+        part: items that the towers take at a time; a batch larger than memory then costs that of a part and a second
+            run of the towers (gradient caching), with the gradient of the whole. 0 takes the batch at once.
         learning_rate: the peak, of AdamW; linear warm-up over ``warmup`` (a share of all steps), then half a cosine to
             ``floor`` × peak.
         average: decay, a step, of the moving average of the weights, which is what is validated and kept; 0 keeps the
@@ -75,6 +106,8 @@ class Optimisation(Section):
 
     epochs: float = Field(20, gt=0)
     batch_size: int = Field(64, ge=2)
+    smaller_batches: tuple[Annotated[int, Field(ge=2)], ...] = ()
+    part: int = Field(0, ge=0)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     warmup: float = Field(0.1, ge=0, lt=1)
@@ -230,7 +263,7 @@ def _explain(error: Any) -> str:
     # Where a section is told apart by its kind, the kind stands in the location; it is no key of the file.
     where = list(error["loc"])
     kind = {"teacher": 1, "speech": 1, "objectives": 2, "evaluate": 2}.get(str(where[0])) if where else None
-    path = ".".join(str(p) for i, p in enumerate(where) if i != kind)
+    path = ".".join(str(p) for i, p in enumerate(where) if i != kind and where[max(0, i - 1)] != "finetune")
     if error["type"] == "extra_forbidden":
         fields = _fields(error["loc"][:-1])
         return f"{path}: unknown key, {did_you_mean(str(error['loc'][-1]), fields)}"
@@ -250,11 +283,11 @@ def _fields(location: tuple[Any, ...]) -> list[str]:
         if isinstance(part, int):
             continue
         chosen = [m for m in models if part in m.model_fields]
-        if chosen:
+        kinds = [m for m in models if part in {f.default for k, f in m.model_fields.items() if k in ("kind", "mode")}]
+        if kinds and len(models) > 1:  # several kinds: the location names one, which may be a key of theirs as well
+            at = kinds[0]
+        elif chosen:
             at = chosen[0].model_fields[part].annotation
-        else:
-            kinds = [m for m in models if m.model_fields.get("kind") and m.model_fields["kind"].default == part]
-            at = kinds[0] if kinds else at
     options = [at]
     for _ in range(6):
         models = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from lookhear.core import Features
+from lookhear.errors import UserError
 from lookhear.tasks.base import Encoded
 from lookhear.tasks.keywords import occurrences
 from lookhear.tasks.localisation import Localisation
@@ -86,3 +89,23 @@ def test_missing_says_why(corpus_of):
     assert "no word times" in section.missing(corpus_of([{"audio": True}]))
     assert "none of the 1 words" in section.missing(corpus_of([{"audio": True, "words": said(("cat", 0.0, 1.0))}]))
     assert section.missing(corpus_of([{"audio": True, "words": said(("dog", 0.0, 1.0))}])) is None
+
+
+def test_the_tag_head_answers(corpus_of, fake):
+    rows = [said(("dog", 0.0, 0.2), ("cat", 0.2, 0.4)), said(("dog", 0.1, 0.3))]
+    encoded = encoded_of(corpus_of, fake, rows, [3, 0], [4, 3])
+    curve = torch.full((2, 4, 2), float("-inf"))
+    curve[0, :4, 0], curve[0, :4, 1] = torch.tensor([0.0, 1, 0, 0]), torch.tensor([0.0, 1, 0, 0])
+    curve[1, :3, 0], curve[1, :3, 1] = torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 0, 1])
+    audio = replace(encoded.audio, tags=torch.zeros(2, 2), tag_curve=curve)
+    model = fake({"dog": E[0], "cat": E[1]})
+    model.head = SimpleNamespace(names=("dog", "cat"))
+    encoded = Encoded(model, encoded.corpus, audio=audio)
+    result = Localisation(words=["dog", "cat"], by="tags").run(encoded)
+    assert {w: r["accuracy"] for w, r in result["per_word"].items()} == {"dog": 0.5, "cat": 0.0}
+    model.head.names = ("cow", "cat")
+    result = Localisation(words=["dog", "cat"], by="tags").run(encoded)
+    assert list(result["per_word"]) == ["cat"]  # a word outside the vocabulary is not asked
+    model.head.names = ("cow", "pig")
+    with pytest.raises(UserError, match="none of its words is in the vocabulary"):
+        Localisation(words=["dog", "cat"], by="tags").run(encoded)

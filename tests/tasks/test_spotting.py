@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 from sklearn.metrics import average_precision_score
 
 from lookhear.core import Features
+from lookhear.errors import UserError
 from lookhear.tasks.base import Encoded
 from lookhear.tasks.keywords import labels_of, tokens, truth_table
 from lookhear.tasks.spotting import Spotting
@@ -166,6 +169,37 @@ def test_peak_and_both(corpus_of, fake):
     encoded = Encoded(fake({"dog": E[0]}), corpus_of(rows), audio=audio)
     ap = {s: Spotting(words=["dog"], score=s).run(encoded)["mAP"]["value"] for s in ("pooled", "peak", "both")}
     assert ap == {"pooled": 0.5, "peak": 1.0, "both": 0.5}  # both: +1 − 1 against −1 + 1, a tie
+
+
+def with_head(model, names):
+    model.head = SimpleNamespace(names=names)
+    return model
+
+
+def test_tags_alone_and_beside_vectors(corpus_of, fake):
+    rows = [{"audio": True, "text": t} for t in ("a dog", "a cat", "the sea", "a dog at sea")]
+    audio = replace(Features.of_pooled(E[[1, 0, 2, 3]]), tags=torch.tensor([[2.0, 0], [-1, 1], [0, 0.5], [1, 0]]))
+    encoded = Encoded(with_head(fake({"dog": E[0], "sea": E[2]}), ("dog", "cat")), corpus_of(rows), audio=audio)
+    tags = Spotting(words=["dog", "sea"], score="tags").run(encoded)["per_word"]
+    assert tags["dog"]["AP"] == 1.0
+    assert tags["sea"]["AP"] == pytest.approx(0.5)  # no word of the head's: a tie of all four, as at random
+
+    def mixed(alpha):
+        return Spotting(words=["dog", "sea"], score="tags+pooled", alpha=alpha)._scores(encoded, ["dog", "sea"])
+
+    def z(x):
+        x = np.array(x)
+        return (x - x.mean()) / x.std()
+
+    vectors, heard = z([0, 1, 0, 0]), z([2, -1, 0, 1])
+    for alpha in (0.0, 0.3, 1.0):
+        np.testing.assert_allclose(mixed(alpha)[:, 0], alpha * vectors + (1 - alpha) * heard, atol=1e-4)
+        np.testing.assert_allclose(mixed(alpha)[:, 1], alpha * z([0, 0, 1, 0]), atol=1e-4)
+    none = Encoded(fake({"dog": E[0]}), corpus_of(rows), audio=audio)
+    with pytest.raises(UserError, match="this model has no tag head"):
+        Spotting(words=["dog"], score="tags").run(none)
+    with pytest.raises(ValueError, match="less than or equal to 1"):
+        Spotting(words=["dog"], score="tags+peak", alpha=1.5)
 
 
 def test_the_teacher_s_best_patch(corpus_of, fake):

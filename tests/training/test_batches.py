@@ -245,6 +245,47 @@ def test_a_recording_that_cannot_be_decoded_ahead_is_named_when_its_batch_comes(
         mels[2]
 
 
+def test_some_have_pictures_and_some_their_own_texts(heard: tuple[LocalTower, Corpus]) -> None:
+    tower, corpus = heard
+    rows = corpus.recordings
+    ids = [corpus.column("id")[i] for i in rows]
+    groups = np.arange(len(rows)) % 7
+    pictured = np.arange(len(rows)) % 3 != 0
+    groups[~pictured] = 99  # a group without pictures: nobody asks for them
+    texts = {i: torch.eye(21)[i % 21] for i in range(0, len(rows), 2)}
+    tags = {"tags": torch.rand(len(PICTURE_GROUPS), 2)}
+    source = SpeechBatches(
+        log_mels(tower, corpus),
+        groups,
+        ids,
+        torch.eye(21),
+        PICTURE_GROUPS,
+        4,
+        0,
+        Augment(),
+        tags,
+        None,
+        pictured,
+        texts,
+    )
+    place = {name: i for i, name in enumerate(ids)}
+    for index in range(source.steps_per_epoch):
+        batch = source.batch(0, index)
+        at = [place[name] for name in batch.ids]
+        assert batch.present["image"].tolist() == batch.present["tags"].tolist() == pictured[at].tolist()
+        assert batch.present["text"].tolist() == [i in texts for i in at]
+        said = batch.inputs["text"].pooled  # type: ignore[union-attr]
+        for vector, i in zip(said, at):
+            assert torch.equal(vector, texts.get(i, torch.zeros(21)))
+        shown = batch.inputs["image"].pooled.argmax(1).numpy()  # type: ignore[union-attr]
+        assert (PICTURE_GROUPS[shown] == groups[at])[pictured[at]].all()
+    whole = SpeechBatches(
+        log_mels(tower, corpus), np.arange(len(rows)) % 7, ids, torch.eye(21), PICTURE_GROUPS, 4, 0, Augment()
+    )
+    assert not whole.batch(0, 0).present
+    assert "text" not in whole.batch(0, 0).inputs
+
+
 def test_log_mels_of_the_first_epoch_are_read_from_the_file_in_the_next(
     heard: tuple[LocalTower, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,9 @@ class Hook(Objective):
 class Source:
     steps_per_epoch = 4
 
+    def items(self, steps: int) -> int:
+        return 4 * steps
+
     def __init__(self, call: Callable[[int], None] = lambda step: None) -> None:
         self.call = call
 

@@ -15,6 +15,9 @@ __all__ = ["MAX_PIXELS", "load_image"]
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded: 100 megapixels is more than any scanner page or camera."""
 
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "HEIF", "JPEG2000")
+"""Formats of photographs and scans. Pillow knows more, some of which run other programs (EPS) or are seldom tried."""
+
 
 def load_image(source: Path | str | bytes | Image.Image, name: str | None = None) -> Image.Image:
     """One picture as RGB, turned upright by its EXIF orientation.
@@ -30,7 +33,9 @@ def load_image(source: Path | str | bytes | Image.Image, name: str | None = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound follows
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+            Image.init()
+            known = [kind for kind in FORMATS if kind in Image.OPEN]
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=known)
             if image.width * image.height > MAX_PIXELS:
                 raise UserError(
                     f"{name}: {image.width} × {image.height} pixels, more than is safe to decode",
@@ -38,8 +43,8 @@ def load_image(source: Path | str | bytes | Image.Image, name: str | None = None
                 )
             return ImageOps.exif_transpose(image).convert("RGB")
     except UnidentifiedImageError:
-        raise UserError(f"{name}: not a picture", "Give PNG, JPEG, WebP or another format Pillow reads.") from None
+        raise UserError(f"{name}: not a picture", "Give PNG, JPEG, WebP, TIFF, GIF, BMP or AVIF.") from None
     except Image.DecompressionBombError as e:
         raise UserError(f"{name}: a decompression bomb ({e})", "Scale it down first.") from None
-    except (OSError, SyntaxError, ValueError) as e:
+    except (OSError, SyntaxError, ValueError, RuntimeError) as e:  # the last of AVIF and of kinds not implemented
         raise UserError(f"{name}: damaged picture ({e})", "Copy it again.") from None

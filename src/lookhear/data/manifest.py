@@ -25,7 +25,7 @@ def find_manifest(folder: Path, wanted: str) -> Path:
         if not path.is_file():
             raise UserError(f"{path}: no such manifest", did_you_mean(wanted, [p.name for p in folder.glob("*.*")]))
         return path
-    for pattern in ("manifest.jsonl", "manifest.csv", "*.jsonl", "*.csv", "*.npz"):
+    for pattern in ("manifest.jsonl", "manifest.csv", "*.jsonl", "*.csv", "*.npz", "*.parquet"):
         found = sorted(folder.glob(pattern))
         if len(found) == 1:
             return found[0]
@@ -33,7 +33,9 @@ def find_manifest(folder: Path, wanted: str) -> Path:
             raise UserError(
                 f"{folder}: several manifests ({', '.join(p.name for p in found)})", "Name the one to read."
             )
-    raise UserError(f"{folder}: no manifest (JSONL, CSV or npz) and no prepared corpus", "Write a manifest.jsonl.")
+    raise UserError(
+        f"{folder}: no manifest (JSONL, CSV, npz or Parquet) and no prepared corpus", "Write a manifest.jsonl."
+    )
 
 
 def _jsonl(path: Path) -> list[dict[str, Any]]:
@@ -131,4 +133,8 @@ def read_manifest_rows(path: Path, columns: Mapping[str, str]) -> list[dict[str,
     """
     if path.suffix == ".npz":
         return _npz(path, columns)
+    if path.suffix == ".parquet":
+        raise UserError(
+            f"{path}: a Parquet table, which is not read as it lies", "Make a corpus of it: lookhear prepare."
+        )
     return _csv(path) if path.suffix == ".csv" else _jsonl(path)

@@ -7,6 +7,7 @@ alone, so the outcome is the same, byte for byte, as that of an unbroken run.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -30,10 +31,15 @@ from lookhear.errors import UserError
 __all__ = ["PROBLEMS", "prepare"]
 
 PROBLEMS = "problems.jsonl"
-SHARD_ROWS = 1000
+SHARD_ROWS = 500
+FIRST_SHARDS, LARGER = 16, 8
+"""So many shards have ``SHARD_ROWS``, that all workers have some of a small corpus; the others so many times as many,
+for each shard costs whoever opens the corpus memory."""
 SHARD_BYTES = 32 << 20
 """Of items whose sounds and pictures come out of archives: they wait in memory for a worker."""
 _WORK = ".work"
+_ESCAPED = "backslashreplace"
+"""In JSON that is an escape: names of files, and ids in broken lists, may be no Unicode and must be told of too."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def prepare(
             meta["media root"] = str(root.resolve())
         meta |= {"problems": counts, "shards": shards}
         text = json.dumps(meta, indent=1, ensure_ascii=False) + "\n"
-        (building / MANIFEST).write_text(text, encoding="utf-8")
+        (building / MANIFEST).write_text(text, encoding="utf-8", errors=_ESCAPED)
         building.replace(out)
         shutil.rmtree(out / _WORK)
     except OSError as e:
@@ -145,11 +151,11 @@ def _shards(
     schema = pa.schema([*SCHEMA, *EXTRA, *[f for f in raw.extra if f.name not in {e.name for e in EXTRA}]])
     shards = []
     bar = tqdm(desc="items", unit="item", disable=None if progress else True)
-    with (building / _WORK / "read.jsonl").open("w", encoding="utf-8") as file, bar:
+    with (building / _WORK / "read.jsonl").open("w", encoding="utf-8", errors=_ESCAPED) as file, bar:
         problems = Problems(file, strict)
         jobs = (
             _Job(number, items, _digest(items), building, root, schema)
-            for number, items in enumerate(_parts(_unique(raw.items(problems), problems)))
+            for number, items in enumerate(_parts(_unique(_told(raw, problems), problems)))
         )
         for done in in_processes(_write, jobs, workers):
             shards.append({"file": done["file"], "rows": done["rows"]})
@@ -158,6 +164,21 @@ def _shards(
                     Problems(strict=True).add(Problem(**told))
             bar.update(done["items"])
     return shards
+
+
+def _told(raw: Raw, problems: Problems) -> Iterator[Item]:
+    """The reader's items.
+
+    Raises:
+        UserError: a list of the corpus cannot be read.
+    """
+    try:
+        yield from raw.items(problems)
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # it is the problems that could not be written
+        where = f"{e.filename}: " if e.filename else f"{raw.name}: a file "
+        raise UserError(f"{where}cannot be read ({e.strerror or e})", "Check the file and its permissions.") from e
 
 
 def _unique(items: Iterator[Item], problems: Problems) -> Iterator[Item]:
@@ -182,15 +203,15 @@ def _unique(items: Iterator[Item], problems: Problems) -> Iterator[Item]:
 
 
 def _parts(items: Iterator[Item]) -> Iterator[list[Item]]:
-    """Items of a shard each: no more than ``SHARD_ROWS``, and not much more than ``SHARD_BYTES`` of bytes with them."""
+    """Items of a shard each: as many as it may have, and not much more than ``SHARD_BYTES`` of bytes with them."""
     part: list[Item] = []
-    size = 0
+    size = shards = 0
     for item in items:
         part.append(item)
         size += sum(len(m.data) for m in (item.audio, item.image) if m is not None and m.data is not None)
-        if len(part) >= SHARD_ROWS or size >= SHARD_BYTES:
+        if len(part) >= SHARD_ROWS * (1 if shards < FIRST_SHARDS else LARGER) or size >= SHARD_BYTES:
             yield part
-            part, size = [], 0
+            part, size, shards = [], 0, shards + 1
     if part:
         yield part
 
@@ -230,7 +251,7 @@ def _write(job: _Job) -> dict[str, Any]:
             "problems": [asdict(p) for p in rows.problems],
         }
         part = job.done.with_suffix(".part")
-        part.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+        part.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8", errors=_ESCAPED)
         part.replace(job.done)
     except OSError as e:
         raise write_error(e, job.folder) from e
@@ -240,7 +261,7 @@ def _write(job: _Job) -> dict[str, Any]:
 def _problems(building: Path, shards: int) -> dict[str, int]:
     """Joins what the reader and the shards noted into ``problems.jsonl``; how many were refused and mended."""
     counts = {"refused": 0, "repaired": 0}
-    with (building / PROBLEMS).open("w", encoding="utf-8") as out:
+    with (building / PROBLEMS).open("w", encoding="utf-8", errors=_ESCAPED) as out:
 
         def note(line: str) -> None:
             counts[json.loads(line)["done"]] += 1

@@ -35,6 +35,9 @@ __all__ = [
 
 _AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a"}
 _IMAGE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"}
+_ENDINGS = {"audio": _AUDIO, "image": _IMAGE}
+_ANY_FILE = ("file", "path", "filename")
+"""Names of columns that do not tell whether files are recordings or pictures."""
 COLUMNS = {
     "audio": ("audio", "wav", "recording", "file", "path", "filename"),
     "image": ("image", "img", "picture", "photo", "file", "path", "filename"),
@@ -55,6 +58,8 @@ class Vectors(Section):
         probabilities: an array of class probabilities for the same pictures. Their square roots, which are of unit
             length (two such vectors are as far apart as the distributions by Hellinger's measure), follow the
             vector, itself brought to unit length, at ``probability_weight`` times that length.
+        classes: a file of the classes' names, a line each. The probabilities are then a column of their own too, called
+            ``classes``, which an objective may ask (``tagger = "classes"``).
     """
 
     file: str
@@ -62,6 +67,7 @@ class Vectors(Section):
     values: str = "embedding"
     probabilities: str | None = None
     probability_weight: float = Field(0.5, gt=0)
+    classes: str | None = None
 
 
 class Captions(Section):
@@ -146,10 +152,12 @@ def find_columns(
                 continue
             if ours in ("audio", "image"):
                 values = [v for row in rows[:50] if (v := row.get(theirs))]
-                endings = _AUDIO if ours == "audio" else _IMAGE
-                if not values or not all(isinstance(v, str) and Path(v).suffix.lower() in endings for v in values):
+                paths = [v for v in values if isinstance(v, str) and Path(v).suffix.lower() in _ENDINGS[ours]]
+                inside = [] if theirs in _ANY_FILE else [v for v in values if _holds_file(v)]
+                least = len(values) // 2 + 1 if theirs in _ANY_FILE else 1  # some rows may be wrong
+                if len(paths) + len(inside) < least:
                     continue
-                if not any(_is_file(folder / v) for v in values) and theirs not in ("file", "path"):
+                if not inside and not any(_is_file(folder / v) for v in paths) and theirs not in ("file", "path"):
                     # Names of pictures that are kept elsewhere still say which captions belong together.
                     found.setdefault("group", theirs)
                     continue
@@ -160,6 +168,11 @@ def find_columns(
             f"{where}: no column names recordings, pictures or texts", f"Name one: columns = {{...}}; has {known}."
         )
     return found
+
+
+def _holds_file(value: Any) -> bool:
+    """Whether a cell is a file's bytes, or has them, or its path, as Hugging Face and LookHear keep media."""
+    return isinstance(value, bytes) or (isinstance(value, dict) and set(value) == {"path", "bytes"})
 
 
 def _is_file(path: Path) -> bool:
@@ -210,6 +223,27 @@ def _join_vectors(folder: Path, vectors: Vectors) -> dict[str, np.ndarray]:
     return dict(zip(map(str, ids), np.concatenate(parts, 1)))
 
 
+def _class_names(folder: Path, vectors: Vectors) -> list[str]:
+    path = safe_path(folder, vectors.classes or "")
+    if vectors.probabilities is None:
+        raise UserError(f"{path}: names of classes without their probabilities", "Name the array: probabilities = ….")
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as e:
+        raise UserError(f"{path}: cannot be read ({e})", "Give a text file, a name a line.") from None
+
+
+def _shares(vector: np.ndarray, vectors: Vectors, count: int, folder: Path) -> np.ndarray:
+    """(C,) probabilities, which add up to one, out of a joined vector's end."""
+    tail = vector[-count:] / vectors.probability_weight
+    # The other numbers are of unit length too, so a wrong count of names shows in the sum.
+    if count >= len(vector) or abs(float(np.square(tail).sum()) - 1) > 1e-3:
+        raise UserError(
+            f"{folder / str(vectors.classes)}: {count} names, which is not the number of classes", "Check it."
+        )
+    return np.square(tail)
+
+
 def _matrix(given: Any, rows: int, name: str, path: Path) -> np.ndarray:
     try:
         values = np.array(given, dtype=np.float32)
@@ -255,6 +289,7 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
     if source.splits:
         rows = [r for r in rows if str(r.get(found.get("split", "split"))) in source.splits]
     vectors = _join_vectors(folder, source.vectors) if source.vectors else {}
+    classes = _class_names(folder, source.vectors) if source.vectors and source.vectors.classes else []
     checked: set[str] = set()
     prefix = Path(folder.resolve().relative_to(root.resolve()))
 
@@ -262,9 +297,9 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
         value = row.get(found[ours]) if ours in found else None
         if value is None or isinstance(value, bytes):
             return None if value is None else {"path": None, "bytes": value}
-        if value not in checked:
+        if str(value) not in checked:
             safe_path(folder, str(value))
-            checked.add(value)
+            checked.add(str(value))
         return {"path": str(prefix / str(value)), "bytes": None}
 
     taken = {found[k] for k in found if k not in source.columns or k in ("audio", "image", "text")}
@@ -289,10 +324,15 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
             "things": row.get("things") if _all_strings(row.get("things")) else None,
             **{k: row.get(k) for k in extra},
         }
+        if source.vectors and classes:
+            common["classes"] = _shares(vectors[key], source.vectors, len(classes), folder)
         for k, text in enumerate(texts):
             row_id = key if len(texts) == 1 else f"{key}_{k}"
             items.append({**common, "id": row_id, "text": text, **(_text_only(common) if k else {})})
-    return Corpus(_table(items, extra, path), root, name=source.name)
+    if classes and "classes" not in extra:
+        extra.append("classes")
+    meta = {"words": {"classes": classes}} if classes else {}
+    return Corpus(_table(items, extra, path), root, name=source.name, meta=meta)
 
 
 def word_times(value: Any) -> list[dict[str, Any]] | None:
@@ -342,8 +382,10 @@ def _table(items: list[dict[str, Any]], extra: Iterable[str], where: Path) -> pa
         values = [r.get(name) for r in items]
         try:
             arrays.append(pa.array(values))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-            arrays.append(pa.array([None if v is None else str(v) for v in values]))  # mixed types: keep as written
+        # All that Arrow says of values of several types, of whole numbers beyond 64 bits and of texts that are none.
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeEncodeError):
+            texts = [None if v is None else str(v).encode(errors="replace").decode() for v in values]
+            arrays.append(pa.array(texts))  # mixed types: keep as written
         names.append(name)
     if not items:
         raise UserError(f"{where}: nothing left of the manifest", "Check the splits that are asked for.")

@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 
 from lookhear.data.schema import SCHEMA, Corpus
 from lookhear.data.store import write_table
+from lookhear.data.tally import picture_numbers, valid
 from lookhear.errors import UserError, did_you_mean
 
 __all__ = ["UNITS", "merge", "split", "subset"]
 
 UNITS: Mapping[str, tuple[str, ...]] = {
     "random": ("audio_hash",),
-    "picture": ("group", "image_hash"),
-    "speaker": ("speaker",),
-    "both": ("group", "image_hash", "speaker"),
+    "picture": ("group", "image_hash", "audio_hash"),
+    "speaker": ("speaker", "audio_hash"),
+    "both": ("group", "image_hash", "speaker", "audio_hash"),
 }
 """What stays together when a corpus is split: items that have any value of these columns in common."""
+KEPT_ONCE = ("image", "vector")
+"""Columns that only the first of several items of a picture has, inside a prepared corpus."""
 
 
 def subset(
@@ -62,7 +65,9 @@ def subset(
         rows &= np.isin(corpus.groups, drawn)
     if not rows.any():
         raise UserError(f"{corpus.name}: nothing is left", "Ask for less.")
-    return write_table(corpus.take(np.flatnonzero(rows)).table, out, _meta(corpus))
+    kept = np.flatnonzero(rows)
+    table = _with_pictures(corpus, kept, np.zeros(len(kept), dtype=np.int64))
+    return write_table(table, out, _meta(corpus))
 
 
 def merge(corpora: Sequence[Corpus], out: Path) -> Path:
@@ -119,8 +124,39 @@ def split(corpus: Corpus, out: Path, by: str, shares: Mapping[str, float], seed:
         to[unit] = int(np.argmax((wanted - have) / wanted))
         have[to[unit]] += count[unit]
     told = pa.array([names[i] for i in to[units]])
-    table = corpus.table.set_column(SCHEMA.get_field_index("split"), "split", told)
+    table = _with_pictures(corpus, np.arange(len(corpus)), to[units])
+    table = table.set_column(SCHEMA.get_field_index("split"), "split", told)
     return write_table(table, out, _meta(corpus) | {"split": {"by": by, "shares": dict(shares), "seed": seed}})
+
+
+def _with_pictures(corpus: Corpus, kept: NDArray[np.int64], parts: NDArray[np.int64]) -> pa.Table:
+    """The rows that are kept, in parts that must each be whole.
+
+    A picture lies with the first of its items. Where that is in another part, or not kept, the first item of the same
+    picture and group that is in this part gets it.
+
+    Args:
+        kept: (K,) rows.
+        parts: (K,) the part that each belongs to.
+    """
+    table = corpus.take(kept).table
+    pictures, groups = picture_numbers(corpus).tolist(), corpus.groups.tolist()
+    for name in KEPT_ONCE:
+        has = valid(corpus.table[name])
+        givers = {(groups[row], pictures[row]): row for row in np.flatnonzero(has)[::-1].tolist()}
+        there = {(p, groups[row], pictures[row]) for p, row in zip(parts.tolist(), kept.tolist()) if has[row]}
+        source = kept.copy()
+        for place, (part, row) in enumerate(zip(parts.tolist(), kept.tolist())):
+            key = (groups[row], pictures[row])
+            if pictures[row] >= 0 and key in givers and (part, *key) not in there:
+                there.add((part, *key))
+                source[place] = givers[key]
+        if (source != kept).any():
+            given = corpus.take(source).table
+            for column in (name, "image_hash") if name == "image" else (name,):
+                if column in table.column_names:
+                    table = table.set_column(table.schema.get_field_index(column), column, given[column])
+    return table
 
 
 def _units(corpus: Corpus, columns: Sequence[str]) -> NDArray[np.int64]:

@@ -24,6 +24,7 @@ from lookhear.core import RATE
 from lookhear.data.images import load_image
 from lookhear.data.items import Item, Media, Problem, Word
 from lookhear.data.prints import sound_print
+from lookhear.data.sounds import check_header
 from lookhear.errors import UserError
 
 __all__ = ["EXTRA", "SLACK", "Rows"]
@@ -89,7 +90,7 @@ class Rows:
             wave, data = _stretch(self._whole(media), media)
         else:
             data = _bytes(media)
-            wave = load_audio(data, name=media.called)
+            wave = _decoded(data, media.called)
         stays = self.root is not None and media.path is not None and media.start is None and media.end is None
         return {
             "audio": {"path": self._path(media), "bytes": None if stays else data},
@@ -101,7 +102,7 @@ class Rows:
     def _whole(self, media: Media) -> NDArray[np.float32]:
         """The recording that a stretch is of; that of the stretch before it, mostly, which is not decoded again."""
         if self._long is None or media.path is None or self._long[0] != media.path:
-            self._long = (media.path, load_audio(_bytes(media), name=media.called))
+            self._long = (media.path, _decoded(_bytes(media), media.called))
         return self._long[1]
 
     def _image(self, media: Media, group: str) -> dict[str, Any]:
@@ -156,14 +157,20 @@ def _texts(item: Item) -> Iterator[str]:
     yield from (word for word, _, _ in item.words or ())
 
 
+def _decoded(data: bytes, name: str) -> NDArray[np.float32]:
+    check_header(data, name)
+    return load_audio(data, name=name)
+
+
 def _bytes(media: Media) -> bytes:
     if media.data is not None:
         return media.data
     assert media.path is not None
     try:
+        if not media.path.is_file():  # reading a pipe would wait for ever
+            what = "no plain file" if media.path.exists() else "no such file"
+            raise UserError(f"{media.path}: {what}", "Restore the file, or take it out of the list.")
         return media.path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{media.path}: no such file", "Restore the file, or take it out of the list.") from None
     except OSError as e:
         raise UserError(f"{media.path}: cannot be read ({e.strerror or e})", "Check the file.") from None
 

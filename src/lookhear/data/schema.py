@@ -208,7 +208,7 @@ def _pick(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.ChunkedArray:
 
 
 def safe_path(root: Path, relative: str) -> Path:
-    """``root / relative``, refused if it climbs out of ``root`` or does not exist."""
+    """``root / relative``, refused if it climbs out of ``root`` or is not a file that exists."""
     try:
         path = (root / relative).resolve()
         there = path.is_file()
@@ -217,5 +217,6 @@ def safe_path(root: Path, relative: str) -> Path:
     if not path.is_relative_to(root.resolve()):
         raise UserError(f"{relative!r} climbs out of {root}", "Name files inside the data set's own folder.")
     if not there:
-        raise UserError(f"{path}: no such file", f"Check the paths of the manifest in {root}.")
+        what = "no plain file" if path.exists() else "no such file"
+        raise UserError(f"{path}: {what}", f"Check the paths of the manifest in {root}.")
     return path

@@ -33,8 +33,9 @@ __all__ = [
 ]
 
 MANIFEST = "corpus.json"
-BATCH_ROWS = 256
-"""Of a record batch: what is held in memory while writing."""
+BATCH_ROWS, BATCH_BYTES = 4096, 16 << 20
+"""The most of a record batch, which is held in memory while it is written; each costs whoever opens the corpus some
+kilobytes, so small ones would add up to more than that."""
 _AGAIN = "Delete the folder and prepare the corpus again."
 
 
@@ -125,10 +126,23 @@ def write_shard(rows: Iterator[Mapping[str, Any]], schema: pa.Schema, folder: Pa
     """Writes one shard; what the manifest says of it."""
     name, count = f"items-{number:05d}.arrow", 0
     with pa.OSFile(str(folder / name), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        while batch := list(islice(rows, BATCH_ROWS)):
+        for batch in _batches(rows):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             count += len(batch)
     return {"file": name, "rows": count}
+
+
+def _batches(rows: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    batch: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(m["bytes"] or b"") for m in (row.get("audio"), row.get("image")) if m)
+        if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lookhear.core import Features, Padded
 from lookhear.data.images import load_image
 from lookhear.errors import UserError
 from lookhear.models.evidence import WordEvidence
+from lookhear.models.heads import TagHead
 from lookhear.models.images import VectorTower
 from lookhear.models.speech import SpeechTower
 from lookhear.models.teacher import Teacher, TeacherConfig
@@ -45,6 +47,7 @@ class Model(nn.Module):
         image, text: the teacher's towers, frozen.
         compatibility: how local vectors meet a query, in training and in use.
         evidence: adds single words to the wholes of recordings that are embedded; None until words were learned.
+        head: answers for a closed vocabulary beside the shared space; None where none was trained.
     """
 
     def __init__(self, teacher: Teacher, audio: SpeechTower | None, compatibility: Compatibility | None = None) -> None:
@@ -52,6 +55,7 @@ class Model(nn.Module):
         self.teacher, self.audio = teacher, audio
         self.compatibility = compatibility or Compatibility()
         self.evidence: WordEvidence | None = None
+        self.head: TagHead | None = None
 
     @property
     def image(self) -> nn.Module:
@@ -82,6 +86,7 @@ class Model(nn.Module):
 
         def hear(ids: list[int]) -> Features:
             features: Features = tower(pad_audio([waves[i] for i in ids]))
+            features = replace(features, hidden=None) if self.head is None else self.head(features)
             return features if self.evidence is None else self.evidence(features, self.compatibility)
 
         return self._in_batches(order, hear, batch_size, progress)
@@ -170,9 +175,13 @@ class Model(nn.Module):
 
     # Saving and loading ------------------------------------------------------------------------------------------
 
+    def owns(self, name: str) -> bool:
+        """Whether a run must keep the weight of this name: nobody else has it."""
+        return self.teacher.owns(name.removeprefix("teacher.")) if name.startswith("teacher.") else True
+
     def state_to_save(self) -> dict[str, Tensor]:
         """Weights a run must keep: the speech tower's, and the teacher's where they are its own."""
-        own = {k: v for k, v in self.state_dict().items() if self.teacher.own_weights or not k.startswith("teacher.")}
+        own = {k: v for k, v in self.state_dict().items() if self.owns(k)}
         return {k: v.detach().contiguous() for k, v in own.items()}
 
     def save(self, folder: Path, configs: dict[str, Any]) -> None:
@@ -190,6 +199,7 @@ class Model(nn.Module):
             "lookhear": importlib.metadata.version("lookhear"),
             "compatibility": self.compatibility.model_dump(mode="json"),
             "evidence": self.evidence and {"words": list(self.evidence.names), "weight": self.evidence.weight},
+            "head": self.head and {"words": list(self.head.names), **self.head.config.model_dump(mode="json")},
             **configs,
         }
         write_atomically(folder / "model.safetensors", save(self.state_to_save()))
@@ -228,6 +238,9 @@ class Model(nn.Module):
             compatibility = Compatibility.model_validate(description["compatibility"])
             told = description["evidence"]
             evidence = told and (tuple(map(str, told["words"])), float(told["weight"]))
+            head = dict(description.get("head") or {})
+            names = tuple(map(str, head.pop("words", ())))
+            head_config = TagHead.Config.model_validate(head) if head else None
         except (KeyError, TypeError, ValueError, ValidationError) as e:
             raise UserError(
                 f"{path}: not as this LookHear writes it ({str(e).splitlines()[0]})",
@@ -237,6 +250,8 @@ class Model(nn.Module):
         model = Model(teacher, audio.build(teacher.dim) if audio else None, compatibility)
         if evidence:
             model.evidence = WordEvidence(evidence[0], teacher.dim, evidence[1])
+        if head_config is not None and model.audio is not None:
+            model.head = TagHead.over(model.audio, head_config, names)
         try:
             missing, unexpected = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
         except (OSError, SafetensorError, RuntimeError) as e:
@@ -244,7 +259,7 @@ class Model(nn.Module):
                 f"{folder}/model.safetensors: damaged ({(str(e) or type(e).__name__).splitlines()[0]})",
                 "Train again or restore the file.",
             ) from None
-        lacking = [k for k in missing if teacher.own_weights or not k.startswith("teacher.")]
+        lacking = [k for k in missing if model.owns(k)]
         if lacking or unexpected:
             raise UserError(
                 f"{folder}/model.safetensors does not fit model.json ({(lacking + list(unexpected))[0]} and others)",

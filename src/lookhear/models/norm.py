@@ -32,12 +32,13 @@ class Centre(nn.Module):
         self.momentum = momentum
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, D) unit vectors → (B, D) unit vectors."""
+        """(B, D) unit vectors → (B, D) unit vectors, from the mean as it was before this batch."""
+        seen = unit_from(self.mean.clone(), x)
         if self.training:
             with torch.no_grad():
                 sums = _over_processes(torch.cat([x.float().sum(0), x.new_tensor([len(x)], dtype=torch.float32)]))
                 self.mean.lerp_(sums[:-1] / sums[-1], self.momentum)
-        return unit_from(self.mean.clone(), x)
+        return seen
 
 
 class MaskedBatchNorm(nn.Module):

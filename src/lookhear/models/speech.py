@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -25,12 +27,22 @@ class SpeechTower(nn.Module):
         step: seconds between local vectors.
         receptive_field: seconds of sound that one local vector depends on; infinite for a Transformer.
         width: H of ``Features.hidden``.
+        frontend: what ``extract`` runs; a tower without one has its own ``extract``, ``channels`` and ``frames``.
     """
 
     step: float
     width: int
     receptive_field: float
     frontend: LogMel
+
+    @property
+    def channels(self) -> int:
+        """M of what ``extract`` gives."""
+        return self.frontend.bins
+
+    def frames(self, samples: NDArray[np.int64]) -> NDArray[np.int64]:
+        """T of what ``extract`` gives of recordings of so many samples."""
+        return 1 + samples // 160
 
     def extract(self, x: Padded) -> Padded:
         """(B, S) samples → (B, M, T) log-mel, the part that needs no gradient and may be computed once."""

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from lookhear.core import Features, Padded, Section
 from lookhear.errors import UserError
+from lookhear.models.ensemble import EnsembleTeacher
+from lookhear.models.finetuned import Finetune
 from lookhear.models.images import PictureTower, VectorTower, to_tensor
 from lookhear.models.texts import (
     DEFAULT_ENCODER,
@@ -40,7 +42,7 @@ class Teacher(nn.Module):
         text: Encoder of texts (``tokenize`` makes its input).
         dim: D of the shared space.
         lesson: the image tower that speech learns from, where it is another one than ``image``.
-        own_weights: whether a run must keep these weights (else they are found again by name).
+        own_weights: whether a run must keep all these weights (else most are found again by name; see ``owns``).
     """
 
     own_weights = True
@@ -48,6 +50,10 @@ class Teacher(nn.Module):
     def __init__(self, image: nn.Module, text: nn.Module, dim: int, lesson: nn.Module | None = None) -> None:
         super().__init__()
         self.image, self.text, self.dim, self.lesson = image, text, dim, lesson
+
+    def owns(self, name: str) -> bool:
+        """Whether a run must keep the weight of this name (as in ``state_dict``)."""
+        return self.own_weights
 
 
 class _Trained(Section):
@@ -126,19 +132,25 @@ class VectorTeacher(_Trained):
 
 
 class ClipTeacher(Section):
-    """CLIP or SigLIP through transformers, by hub name or by a folder that ``save_pretrained`` wrote; never trained."""
+    """CLIP or SigLIP through transformers, by hub name or by a folder that ``save_pretrained`` wrote.
+
+    Attributes:
+        finetune: which of its weights are trained on the captions of ``data.teacher``, before speech; None for none.
+    """
 
     kind: Literal["clip"] = "clip"
     name: str = "openai/clip-vit-base-patch16"
+    finetune: Finetune | None = None
 
     def build(self) -> Teacher:
-        return _Pretrained(self.name)
+        """The teacher as it comes; the weights that ``finetune`` chooses, and only those, ask for a gradient."""
+        return _Pretrained(self.name, self.finetune)
 
 
 class _Pretrained(Teacher):
     own_weights = False
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, finetune: Finetune | None = None) -> None:
         transformers = require_transformers()
         model = load_pretrained(transformers.AutoModel, name).eval().requires_grad_(False)
         # SigLIP 2 of one resolution calls itself "siglip"; "siglip2" is the kind that takes pictures of any shape.
@@ -147,11 +159,18 @@ class _Pretrained(Teacher):
                 f"model {name!r} is a {model.config.model_type} model",
                 "A teacher needs CLIP, SigLIP, or SigLIP 2 of a fixed resolution.",
             )
+        # Steps are smaller than half precision can tell apart, and some models are stored in it.
+        changed = finetune.open(model.float(), name) if finetune else frozenset[str]()
         image = _PretrainedImage(model, load_pretrained(transformers.AutoImageProcessor, name))
         text = _PretrainedText(model, load_pretrained(transformers.AutoTokenizer, name))
         with torch.inference_mode():
             dim = text(text.tokenize(["a"])).pooled.shape[1]
         super().__init__(image, text, dim)
+        # Both towers hold the whole model, so that each weight has two names: it is kept under one.
+        self._changed = frozenset(f"image.model.{k}" for k in changed)
+
+    def owns(self, name: str) -> bool:
+        return name in self._changed
 
 
 class _PretrainedImage(nn.Module):
@@ -208,7 +227,7 @@ class _PretrainedText(nn.Module):
         return Features(F.normalize(pooled.float(), dim=-1), local.float() * mask[..., None], mask)
 
 
-TeacherConfig = Annotated[EmbeddedTeacher | VectorTeacher | ClipTeacher, Field(discriminator="kind")]
+TeacherConfig = Annotated[EmbeddedTeacher | VectorTeacher | ClipTeacher | EnsembleTeacher, Field(discriminator="kind")]
 
 
 def sentence_vectors(teacher: Teacher, texts: list[str]) -> Tensor:

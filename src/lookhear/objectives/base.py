@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -46,15 +47,35 @@ class Views:
     def group(self) -> Tensor:
         return self.batch.group
 
+    def having(self, names: Iterable[str]) -> Views:
+        """The same of those items alone that have all of these inputs."""
+        asked = [self.batch.present[name] for name in names if name in self.batch.present]
+        if not asked or bool(torch.stack(asked).all()):
+            return self
+        return _Some(self, torch.stack(asked).all(0).nonzero()[:, 0])
+
+
+class _Some(Views):
+    """Views of some items of a batch; towers run for the whole of it, once."""
+
+    def __init__(self, whole: Views, rows: Tensor) -> None:
+        super().__init__(whole.model, whole.batch.take(rows))
+        self._whole, self._rows = whole, rows
+
+    def __getitem__(self, name: str) -> Features:
+        return self._whole[name][self._rows]
+
 
 class Objective(nn.Module):
     """One loss, or a few that belong together.
 
     Attributes:
         needs: batch keys it asks for, checked before step 0.
+        reads_local: whether it looks at more than the pooled vectors of its batch.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    reads_local: ClassVar[bool] = True
 
     def forward(self, views: Views) -> Losses:
         raise TypeError(f"{type(self).__name__} does not say how it scores a batch")
@@ -89,7 +110,10 @@ class Learner(nn.Module):
         views = Views(self.model, batch)
         losses: Losses = {}
         for objective in self.objectives:
-            for name, value in objective(views).items():
+            some = views.having(objective.needs)  # type: ignore[arg-type]
+            if len(some.batch) < 2:  # a batch by chance without two items that have what this objective needs
+                continue
+            for name, value in objective(some).items():
                 losses[name] = losses[name] + value if name in losses else value
         return losses
 

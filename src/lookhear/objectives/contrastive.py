@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lookhear.core import Losses, Section, gather
 from lookhear.objectives.base import Objective, Views
 
-__all__ = ["InfoNCE", "Margin", "Sigmoid", "same_group"]
+__all__ = ["InfoNCE", "Margin", "Modality", "Pairwise", "Sigmoid", "same_group"]
 
 Modality = Literal["audio", "image", "text"]
 
@@ -25,8 +25,10 @@ def same_group(group: Tensor) -> Tensor:
     return same
 
 
-class _Pairwise(Objective):
+class Pairwise(Objective):
     """Scores of all pairs of a batch that is gathered from all processes."""
+
+    reads_local: ClassVar[bool] = False
 
     def __init__(self, a: str, b: str, weight: float) -> None:
         super().__init__()
@@ -38,7 +40,7 @@ class _Pairwise(Objective):
         return a.float() @ b.float().T, same_group(gather(views.group))
 
 
-class InfoNCE(_Pairwise):
+class InfoNCE(Pairwise):
     """Symmetric InfoNCE with a learned temperature (Radford et al., 2021, CLIP, fig. 3).
 
     L = ½ [CE(s a bᵀ) + CE(s b aᵀ)], s = exp(logit scale), over all pairs of the gathered batch; pairs of the same
@@ -67,16 +69,29 @@ class InfoNCE(_Pairwise):
         self.needs = frozenset({config.a, config.b})  # type: ignore[misc]
         self.logit_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
         self.max_scale, self.symmetric = config.max_scale, config.symmetric
+        self.name = f"{config.kind}_{config.a}_{config.b}"
 
     def forward(self, views: Views) -> Losses:
-        scores, ignore = self.scores(views)
-        scale = self.logit_scale.exp().clamp(max=self.max_scale)
-        logits = (scores * scale).masked_fill(ignore, float("-inf"))
-        right = torch.arange(len(logits), device=logits.device)
-        loss = F.cross_entropy(self._with_more(logits, scale, views), right)
+        there, back = self.logits(views)
+        right = torch.arange(len(there), device=there.device)
+        loss = F.cross_entropy(there, right)
         if self.symmetric:
-            loss = (loss + F.cross_entropy(logits.T, right)) / 2
-        return {f"infonce_{self.a}_{self.b}": self.weight * loss}
+            loss = (loss + F.cross_entropy(back, right)) / 2
+        return {self.name: self.weight * loss}
+
+    def logits(self, views: Views) -> tuple[Tensor, Tensor]:
+        """(B, B + M) of each a against every b and M more of them, and (B, B) of each b; −inf where ignored.
+
+        The right answer of row i is i on either side.
+        """
+        scores, ignore = self.scores(views)
+        scale = self.scale()
+        logits = (scores * scale).masked_fill(ignore, float("-inf"))
+        return self._with_more(logits, scale, views), logits.T
+
+    def scale(self) -> Tensor:
+        """What cosines are multiplied by: the temperature's inverse, bounded."""
+        return self.logit_scale.exp().clamp(max=self.max_scale)
 
     def _with_more(self, logits: Tensor, scale: Tensor, views: Views) -> Tensor:
         """(B, B) logits → (B, B + M): each a also against more items of b than the batch holds."""
@@ -90,7 +105,7 @@ class InfoNCE(_Pairwise):
         return torch.cat([logits, further], dim=1)
 
 
-class Margin(_Pairwise):
+class Margin(Pairwise):
     """Hinge on every negative of the batch, both ways (Karpathy and Fei-Fei, 2015, eq. 9; the sum is a mean here).
 
     L = mean over i ≠ j of [m − s_ii + s_ij]₊ + [m − s_ii + s_ji]₊.
@@ -122,7 +137,7 @@ class Margin(_Pairwise):
         return {f"margin_{self.a}_{self.b}": self.weight * cost.masked_fill(ignore, 0).sum() / count}
 
 
-class Sigmoid(_Pairwise):
+class Sigmoid(Pairwise):
     """Every pair a yes-or-no question (Zhai et al., 2023, SigLIP, eq. 1): L = −1/B Σᵢⱼ log σ(zᵢⱼ (t sᵢⱼ + b)).
 
     z is 1 on the diagonal and −1 elsewhere; t starts at 10 and b at −10 as published; same-group pairs are left out.

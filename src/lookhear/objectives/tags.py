@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 
-from lookhear.core import Losses, Padded, Section
-from lookhear.models.teacher import PROMPTS
+from lookhear.core import Losses, Padded
+from lookhear.models.evidence import WordEvidence
+from lookhear.objectives.asked import AskedWords, Tags
 from lookhear.objectives.base import Objective, Views
 from lookhear.objectives.words import prior_and_entropy
 
@@ -32,35 +33,23 @@ class WordTags(Objective):
 
     needs: ClassVar[frozenset[str]] = frozenset({"audio", "tags"})
 
-    class Config(Section):
-        """Which words are asked, and how much it counts.
+    class Config(AskedWords):
+        """How much it counts.
 
         Attributes:
-            words: at most so many of the most frequent content words in the texts that the teacher learned from.
-            always: words that are asked however common they are.
-            leave_out: word lists of the corpus that are never asked, so that they go on to measure open vocabulary.
-            prompts: templates, whose vectors are averaged.
             evidence: how much the words that stand out in a recording count beside its whole, when it is used
                 (``WordEvidence``); 0 for not at all.
         """
 
         kind: Literal["tags"] = "tags"
         weight: float = Field(6.0, gt=0)
-        words: int = Field(200, ge=1)
-        always: tuple[str, ...] = ()
-        leave_out: tuple[str, ...] = ()
-        prompts: tuple[str, ...] = PROMPTS
         evidence: float = Field(0.5, ge=0)
 
-        @field_validator("prompts")
-        @classmethod
-        def _hold_word(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
-            if not prompts or any("{word}" not in p for p in prompts):
-                raise ValueError("each prompt needs '{word}' where the word goes")
-            return prompts
-
-        def build(self, words: Tensor, share: Tensor) -> WordTags:
-            return WordTags(words, share, self.weight)
+        def build(self, model: Any, tags: Tags) -> WordTags:
+            if self.evidence:
+                model.evidence = WordEvidence(tags.words, model.dim, self.evidence)
+                model.evidence.words.copy_(tags.vectors)
+            return WordTags(tags.vectors, tags.share, self.weight)
 
     words: Tensor
     prior: Tensor

@@ -21,6 +21,7 @@ from lookhear.errors import UserError
 from lookhear.models.images import VectorTower
 from lookhear.scoring import Compatibility, read_text
 from lookhear.tasks.keywords import content_words
+from lookhear.tasks.resampling import Resampled
 
 __all__ = ["Embedder", "Encoded", "Task", "figure", "primary_value", "steady"]
 
@@ -125,6 +126,10 @@ class Encoded:
         corpus: the items.
         progress: progress bars on stderr.
         audio, image, text: features computed before, for ``corpus.recordings``, ``.pictures`` and ``.texts``.
+
+    Attributes:
+        resampled: section name → its primary figure in each bootstrap resample, left by the section when it ran, so
+            that two models can be compared on the same resamples.
     """
 
     def __init__(
@@ -140,6 +145,7 @@ class Encoded:
         self.model, self.corpus, self.progress = model, corpus, progress
         self._given = {"audio": audio, "image": image, "text": text}
         self._words: dict[tuple[tuple[str, ...], tuple[str, ...]], Tensor] = {}
+        self.resampled: dict[str, Resampled] = {}
 
     def _chunks(
         self, rows: NDArray[np.int64], encode: Callable[[NDArray[np.int64]], Features], what: str
@@ -225,6 +231,28 @@ class Encoded:
         read = getattr(self.model.compatibility, reading)
         with torch.inference_mode():
             return steady(torch.cat([read(part, queries) for part in self.audio_parts]))
+
+    @property
+    def tag_words(self) -> tuple[str, ...]:
+        """The model's closed vocabulary; empty without a tag head."""
+        head = getattr(self.model, "head", None)
+        return () if head is None else tuple(head.names)
+
+    def tag_scores(self, words: Sequence[str]) -> NDArray[np.float32]:
+        """(recordings, Q) log-odds of the tag head; all the same, 0, for words outside its vocabulary.
+
+        Raises:
+            UserError: the model has no tag head.
+        """
+        if not self.tag_words:
+            raise UserError("this model has no tag head", "Train with an objective of kind 'tag_head', or score peak.")
+        place = {word: i for i, word in enumerate(self.tag_words)}
+        found = np.zeros((len(self.corpus.recordings), len(words)), dtype=np.float32)
+        known = [q for q, word in enumerate(words) if word in place]
+        if known:
+            tags = torch.cat([part.tags for part in self.audio_parts if part.tags is not None])
+            found[:, known] = steady(tags[:, [place[words[q]] for q in known]])
+        return found
 
     def text_scores(self) -> NDArray[np.float32]:
         """(recordings, texts) scores of ``corpus.texts`` in ``corpus.recordings``, read as search reads a written text.

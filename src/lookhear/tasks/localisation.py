@@ -7,12 +7,14 @@ occurrence, both ends included.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat
+from torch import Tensor
 
 from lookhear.core import Features
 from lookhear.data.schema import Corpus
@@ -32,11 +34,14 @@ class Localisation(KeywordSection):
 
     Attributes:
         tolerance: seconds by which every occurrence is widened at both ends.
+        by: whose highest frame answers: the ``curve`` of the word's vector, or the ``tags`` of the model's head (only
+            words of its vocabulary are asked then).
     """
 
     kind: Literal["localisation"] = "localisation"
     name: str = "localisation"
     tolerance: NonNegativeFloat = 0.0
+    by: Literal["curve", "tags"] = "curve"
 
     primary: ClassVar[str] = "oracle_accuracy.value"
     greater_is_better: ClassVar[bool] = True
@@ -56,9 +61,19 @@ class Localisation(KeywordSection):
         if isinstance(found, str):
             raise ValueError(found)
         asked, pairs = found
+        if self.by == "tags":
+            known = [w in encoded.tag_words for w in asked]
+            pairs = [p for p in pairs if known[p[1]]]
+            if not pairs:
+                raise UserError(
+                    f"section {self.name!r}: none of its words is in the vocabulary of the model's tag head",
+                    "Train with an objective of kind 'tag_head' that asks them, or answer by the curve.",
+                )
         right, chance = self._answers(encoded, list(asked), pairs)
         units = encoded.units[encoded.corpus.recordings[[p[0] for p in pairs]]]
-        accuracy = figure(right.mean(), Bootstrap(units).mean(right), float(chance.mean()), len(pairs))
+        resamples = Bootstrap(units)
+        encoded.resampled[self.name] = resamples.resampled(right)
+        accuracy = figure(right.mean(), resamples.mean(right), float(chance.mean()), len(pairs))
         word = np.array([p[1] for p in pairs])
         per_word = {
             w: {
@@ -102,7 +117,7 @@ class Localisation(KeywordSection):
         self, encoded: Encoded, words: list[str], pairs: list[Pair]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """For each pair, 1 where the answered frame is inside the word, and the share of frames that are."""
-        queries = encoded.words(words, self.template)
+        curve_of = self._curves(encoded, words)
         right, chance = np.zeros(len(pairs)), np.zeros(len(pairs))
         at, start = 0, 0
         for part in encoded.audio_parts:
@@ -114,7 +129,7 @@ class Localisation(KeywordSection):
             numbers = sorted({pairs[p][1] for p in here})  # only the words that these recordings say
             if here:
                 with torch.inference_mode():
-                    frames = encoded.model.compatibility.curve(part, queries[numbers]).argmax(1)
+                    frames = curve_of(part, numbers).argmax(1)
             for p in here:
                 recording, q, spans = pairs[p]
                 inside = self._inside(part, recording - start, spans)
@@ -123,6 +138,19 @@ class Localisation(KeywordSection):
                 chance[p] = inside[part.mask[recording - start].numpy()].mean()
             start = stop
         return right, chance
+
+    def _curves(self, encoded: Encoded, words: list[str]) -> Callable[[Features, list[int]], Tensor]:
+        """What gives the (B, N, words) curves of some of the words, by their numbers."""
+        if self.by == "curve":
+            queries = encoded.words(words, self.template)
+            return lambda part, numbers: encoded.model.compatibility.curve(part, queries[numbers])
+        place = {word: i for i, word in enumerate(encoded.tag_words)}
+
+        def of_head(part: Features, numbers: list[int]) -> Tensor:
+            assert part.tag_curve is not None
+            return part.tag_curve[..., [place[words[n]] for n in numbers]]
+
+        return of_head
 
     def _inside(self, part: Features, item: int, spans: list[tuple[float, float]]) -> NDArray[np.bool_]:
         """(N,) whether each frame's centre, (n + 0.5) × step, lies in any occurrence."""

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bootstrap", "bootstrap", "centred_interval", "interval"]
+__all__ = ["Bootstrap", "Resampled", "bootstrap", "centred_interval", "interval"]
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """One figure in each of U resamples; two of equal ``drawn`` are paired, resample by resample.
+
+    Attributes:
+        values: (U,), NaN where a resample gives no figure.
+        drawn: what was drawn from and how: equal for the same units in the same order.
+    """
+
+    values: Array
+    drawn: str
 
 
 class Bootstrap:
@@ -30,18 +45,28 @@ class Bootstrap:
         draws = np.bincount(drawn.ravel(), minlength=samples * count).reshape(samples, count)
         self.draws: NDArray[np.float32] = draws.astype(np.float32)
         """(U, units) how often each unit was drawn."""
+        self.drawn = hashlib.sha256(f"{samples} {seed} ".encode() + self.index.astype("<i8").tobytes()).hexdigest()[:16]
+        """Equal for equal units, samples and seed."""
 
     def weights(self) -> NDArray[np.float32]:
         """(Q, U) how often each item occurs in each resample."""
         return np.ascontiguousarray(self.draws[:, self.index].T)
 
-    def mean(self, values: NDArray[Any]) -> tuple[float, float]:
-        """95 % interval of the mean of (Q,) values."""
+    def means(self, values: NDArray[Any]) -> Array:
+        """(U,) the mean of (Q,) values in each resample."""
         units = self.draws.shape[1]
         total = np.bincount(self.index, weights=np.asarray(values, dtype=np.float64), minlength=units)
         count = np.bincount(self.index, minlength=units)
         draws = self.draws.astype(np.float64)
-        return interval((draws @ total) / (draws @ count))
+        return np.asarray((draws @ total) / (draws @ count))
+
+    def mean(self, values: NDArray[Any]) -> tuple[float, float]:
+        """95 % interval of the mean of (Q,) values."""
+        return interval(self.means(values))
+
+    def resampled(self, values: NDArray[Any]) -> Resampled:
+        """The mean of (Q,) values in each resample, to be paired with another model's."""
+        return Resampled(self.means(values), self.drawn)
 
     def median(self, values: NDArray[Any]) -> tuple[float, float]:
         """95 % interval of the median of (Q,) values (the lower one of an even number)."""

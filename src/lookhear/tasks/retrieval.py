@@ -103,6 +103,7 @@ class Retrieval(Section):
         placed, rows = _join(found), _rows(corpus, x)[np.concatenate(queries)]
         result = {name: self._figures(placed, encoded.units[rows])}
         if x == "audio" and y == "image":
+            encoded.resampled[self.name] = Bootstrap(encoded.units[rows]).resampled(placed.hits(10))
             if (placed.right > 1).any():
                 share = np.concatenate(precision)
                 interval = Bootstrap(encoded.units[rows]).mean(share)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from lookhear.data.schema import Corpus
 from lookhear.errors import did_you_mean
@@ -19,7 +20,7 @@ from lookhear.tasks.base import Encoded, figure, steady
 from lookhear.tasks.chance import chance_average_precision
 from lookhear.tasks.keywords import Asked, KeywordSection, labels_of, truth_table
 from lookhear.tasks.metrics import TIES, RankingCurve
-from lookhear.tasks.resampling import Bootstrap, centred_interval
+from lookhear.tasks.resampling import Bootstrap, Resampled, centred_interval
 
 __all__ = ["Spotting"]
 
@@ -37,13 +38,17 @@ class Spotting(KeywordSection):
     Attributes:
         truth: "text" (the word is a token of the row's text), or a column whose value, or one of whose values, it is.
         score: ``pooled`` reads the whole recording, ``peak`` its best moment, ``both`` averages the two after
-            standardising each per word.
+            standardising each per word; ``tags`` reads the tag head, and ``tags+pooled`` or ``tags+peak`` adds the two
+            readings, standardised per word.
+        alpha: what the reading by vectors weighs in such a sum, α × vectors + (1 − α) × tags; a word outside the
+            head's vocabulary is read by vectors alone.
     """
 
     kind: Literal["spotting"] = "spotting"
     name: str = "spotting"
     truth: str = "text"
-    score: Literal["pooled", "peak", "both"] = "pooled"
+    score: Literal["pooled", "peak", "both", "tags", "tags+pooled", "tags+peak"] = "pooled"
+    alpha: float = Field(0.5, ge=0, le=1)
 
     primary: ClassVar[str] = "mAP.value"
     greater_is_better: ClassVar[bool] = True
@@ -69,7 +74,7 @@ class Spotting(KeywordSection):
         said = np.flatnonzero(truth.any(0))
         result: dict[str, Any] = {"kind": self.kind, "interval_over": encoded.interval_over, "ties": TIES}
         result |= _ranked(scores[:, said], truth[:, said], encoded.units[rows])
-        per_word = result.pop("per_word")
+        per_word, encoded.resampled[self.name] = result.pop("per_word"), result.pop("resampled")
         teacher = self._teacher(encoded, asked, said)
         for reading, title in TEACHER.items():
             result[f"{title}_mAP"] = teacher[reading]["mAP"] if reading in teacher else None
@@ -106,12 +111,20 @@ class Spotting(KeywordSection):
         return truth_table(labels, asked, running=self.truth in ("text", "words"))
 
     def _scores(self, encoded: Encoded, words: list[str]) -> Floats:
+        if self.score == "tags":
+            return encoded.tag_scores(words)
         queries = encoded.words(words, self.template)
-        if self.score != "both":
+        if self.score in ("pooled", "peak"):
             return encoded.scores(queries, self.score)
-        readings = [encoded.scores(queries, "pooled"), encoded.scores(queries, "peak")]
+        if self.score == "both":
+            readings = [encoded.scores(queries, "pooled"), encoded.scores(queries, "peak")]
+            shares = [0.5, 0.5]
+        else:
+            readings = [encoded.scores(queries, "peak" if self.score == "tags+peak" else "pooled")]
+            readings.append(encoded.tag_scores(words))
+            shares = [self.alpha, 1 - self.alpha]
         # Rounded, for what is equal but for the noise of a standardisation in single precision is a tie.
-        return np.asarray(np.round(np.mean([_standardised(s) for s in readings], axis=0), 5))
+        return np.asarray(np.round(sum(w * _standardised(s) for w, s in zip(shares, readings)), 5))
 
     def _teacher(self, encoded: Encoded, asked: Asked, said: Ints) -> dict[str, dict[str, Any]]:
         """The same words ranked over pictures: "pooled" by cosine, "peak" by the best patch where there are patches.
@@ -172,8 +185,9 @@ def _figures(curve: RankingCurve) -> dict[str, NDArray[np.float64]]:
 
 
 def _ranked(scores: Floats, truth: Bools, units: Ints) -> dict[str, Any]:
-    """Means over words, with intervals, and the figures of each word, of (R, Q) scores and truths."""
-    size, weights = len(scores), Bootstrap(units, SAMPLES).weights()
+    """Means over words, with intervals, the figures of each word, and mAP resampled, of (R, Q) scores and truths."""
+    size, draws = len(scores), Bootstrap(units, SAMPLES)
+    weights = draws.weights()
     per_word: list[dict[str, Any]] = []
     resampled: dict[str, list[NDArray[np.float64]]] = {name: [] for name in FIGURES}
     for column, right in zip(scores.T, truth.T):
@@ -191,8 +205,10 @@ def _ranked(scores: Floats, truth: Bools, units: Ints) -> dict[str, Any]:
         if np.isnan(values).all():  # the EER of words that every recording says
             result[title] = None
             continue
-        mean = float(np.nanmean(values))
-        result[title] = figure(mean, centred_interval(_means(resampled[name]), mean), chances[name], size)
+        mean, means = float(np.nanmean(values)), _means(resampled[name])
+        result[title] = figure(mean, centred_interval(means, mean), chances[name], size)
+        if name == "AP":
+            result["resampled"] = Resampled(means, draws.drawn)
     for row in per_word:
         if np.isnan(row["EER"]):
             row["EER"] = None

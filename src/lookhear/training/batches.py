@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -71,8 +71,10 @@ class SpeechBatches:
         batch_size: int,
         seed: int,
         augment: Augment,
-        tags: Tensor | None = None,
+        tags: Mapping[str, Tensor] | None = None,
         lengths: NDArray[np.int64] | None = None,
+        pictured: NDArray[np.bool_] | None = None,
+        texts: Mapping[int, Tensor] | None = None,
     ) -> None:
         """
         Args:
@@ -80,7 +82,9 @@ class SpeechBatches:
             lengths: (recordings,) their T, where looking at all of them would decode all of them.
             groups: (recordings,) their groups.
             pictures: (pictures, D) unit vectors of the teacher's image tower; ``picture_groups`` their groups.
-            tags: (pictures, words) what the teacher sees in each, which goes with its vector.
+            pictured: (recordings,) which are learned from pictures; all by default.
+            texts: recording → (D,) unit vector of its own text, for those that are learned from it.
+            tags: batch key → (pictures, words) what is seen in each, which goes with its vector.
 
         Raises:
             UserError: recordings whose group has no picture, or fewer recordings than a batch.
@@ -88,7 +92,8 @@ class SpeechBatches:
         by_group: dict[int, list[int]] = defaultdict(list)
         for i, g in enumerate(picture_groups.tolist()):
             by_group[g].append(i)
-        lonely = [ids[i] for i, g in enumerate(groups.tolist()) if g not in by_group]
+        self.pictured = np.ones(len(groups), dtype=bool) if pictured is None else pictured
+        lonely = [ids[i] for i, g in enumerate(groups.tolist()) if self.pictured[i] and g not in by_group]
         if lonely:
             raise UserError(
                 f"{len(lonely)} recordings have no picture ({lonely[0]} is the first)",
@@ -99,7 +104,8 @@ class SpeechBatches:
         self.mels, self.groups, self.ids = mels, groups, list(ids)
         self.pictures, self.by_group = pictures, {g: np.array(v) for g, v in by_group.items()}
         self._all = (Features.of_pooled(pictures), torch.from_numpy(picture_groups))
-        self.batch_size, self.seed, self.augment, self.tags = batch_size, seed, augment, tags
+        self.batch_size, self.seed, self.augment, self.tags = batch_size, seed, augment, tags or {}
+        self.texts = texts or {}
         self.lengths = np.array([m.shape[1] for m in mels]) if lengths is None else lengths
         self.steps_per_epoch = len(mels) // batch_size
         self._order = lru_cache(maxsize=2)(lambda epoch: _epoch_order(self.lengths, batch_size, seed, epoch))
@@ -110,20 +116,33 @@ class SpeechBatches:
         if isinstance(self.mels, StreamedMels):
             self._decode_ahead(self.mels, epoch, index, rank, world)
         rng = np.random.default_rng((self.seed, 1, epoch, index))
-        chosen = np.array([rng.choice(self.by_group[int(self.groups[r])]) for r in rows])[rank::world]
+        nothing = np.zeros(1, dtype=np.int64)  # the first picture stands where there is none
+        shown = [self.by_group.get(int(self.groups[r]), nothing) if self.pictured[r] else nothing for r in rows]
+        chosen = np.array([rng.choice(pictures) for pictures in shown])[rank::world]
         rows = rows[rank::world]
         noise = torch.Generator().manual_seed(hash((self.seed, epoch, index, rank)) % (1 << 63))
         mel = self.augment.apply(pad_mels([self.mels[r] for r in rows]), noise)
         seen = torch.from_numpy(chosen)
         inputs: dict[str, Padded | Features] = {"audio": mel, "image": Features.of_pooled(self.pictures[seen])}
-        if self.tags is not None:
-            inputs["tags"] = Padded(self.tags[seen])
+        inputs |= {key: Padded(tags[seen]) for key, tags in self.tags.items()}
+        present: dict[str, Tensor] = {}
+        if not self.pictured.all():
+            present = dict.fromkeys(("image", *self.tags), torch.from_numpy(self.pictured[rows]))
+        if self.texts:
+            none = torch.zeros(self.pictures.shape[1])
+            said = torch.stack([self.texts.get(int(r), none) for r in rows])
+            inputs["text"] = Features.of_pooled(said)
+            present["text"] = torch.tensor([int(r) in self.texts for r in rows])
         return Batch(
             inputs,
             torch.from_numpy(self.groups[rows]),
             [self.ids[r] for r in rows],
             {"image": self._bank(rng)},
+            present,
         )
+
+    def items(self, steps: int) -> int:
+        return steps * self.batch_size
 
     def _decode_ahead(self, mels: StreamedMels, epoch: int, index: int, rank: int, world: int) -> None:
         soon: list[int] = []
@@ -187,6 +206,9 @@ class PictureBatches:
             torch.from_numpy(self.groups[rows]),
             more={"text": (Padded(self.texts[torch.from_numpy(more)]), torch.from_numpy(self.text_groups[more]))},
         )
+
+    def items(self, steps: int) -> int:
+        return steps * self.batch_size
 
     def plain(self, most: int) -> Iterator[Padded]:
         """The first ``most`` pictures (or vectors) as they are, a few hundred at a time."""

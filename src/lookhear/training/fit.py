@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lookhear.core import Batch
+from lookhear.core import Batch, Losses
 from lookhear.errors import UserError
 from lookhear.models.model import write_atomically
 from lookhear.objectives.base import Learner
 from lookhear.recipe import Optimisation
 from lookhear.training.average import Average
+from lookhear.training.cached import backward_in_parts
 
 __all__ = ["BatchSource", "Progress", "bf16_pays", "fit", "give_back"]
 
@@ -36,6 +37,10 @@ class BatchSource(Protocol):
     steps_per_epoch: int
 
     def batch(self, epoch: int, index: int, rank: int = 0, world: int = 1) -> Batch: ...
+
+    def items(self, steps: int) -> int:
+        """Items of the first so many steps, over all processes."""
+        ...
 
 
 @dataclass
@@ -155,11 +160,14 @@ def fit(
     bf16 = config.precision == "bf16" or (config.precision == "auto" and bf16_pays())
     fabric = Fabric(accelerator="auto", devices=int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     fabric.launch()
-    if config.batch_size % fabric.world_size:
-        raise UserError(
-            f"a batch of {config.batch_size} cannot be shared by {fabric.world_size} processes",
-            "Choose a batch_size that their number divides.",
-        )
+    for size in (*config.smaller_batches, config.batch_size):
+        if size % fabric.world_size:
+            raise UserError(
+                f"a batch of {size} cannot be shared by {fabric.world_size} processes",
+                "Choose a batch_size that their number divides.",
+            )
+    if config.part and fabric.world_size > 1:
+        raise UserError("training.part works in one process", "Leave it out: several processes share a batch already.")
     optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate)
     module, opt = fabric.setup(learner, optimizer)
     main = fabric.global_rank == 0
@@ -169,7 +177,7 @@ def fit(
     total = max(1, round(config.epochs * source.steps_per_epoch))
     loop = _Loop(fabric, module, learner, average, opt, source, config, total, bf16)
     log = _open_log(folder / f"{name}.log.jsonl", state) if folder and main else None
-    bar = _bar(name, total, state.step, config.batch_size, progress and main)
+    bar = _bar(name, source.items(total), source.items(state.step), progress and main)
     try:
         with _Interrupt() as interrupt:
             _run(loop, state, bar, log, checkpoint if main else None, validate, keep, interrupt)
@@ -220,12 +228,10 @@ def _open_log(path: Path, state: Progress) -> Any:
     return file
 
 
-def _bar(name: str, total: int, done: int, items: int, show: bool) -> Any:
+def _bar(name: str, total: int, done: int, show: bool) -> Any:
     from tqdm import tqdm
 
-    return tqdm(
-        total=total * items, initial=done * items, desc=name, unit="utt", disable=None if show else True, smoothing=0.1
-    )
+    return tqdm(total=total, initial=done, desc=name, unit="utt", disable=None if show else True, smoothing=0.1)
 
 
 @dataclass
@@ -253,9 +259,7 @@ class _Loop:
             group["lr"] = rate
         # Fabric's own mixed precision would rewrite the batch, which is frozen: autocast is all that is needed here.
         with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.bf16):
-            losses: dict[str, Tensor] = self.module(batch.to(self.fabric.device))
-        loss = torch.stack(list(losses.values())).sum()
-        self.fabric.backward(loss)
+            losses = self._backward(batch.to(self.fabric.device))
         if self.config.clip:
             self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False)
         self.optimizer.step()
@@ -266,6 +270,15 @@ class _Loop:
         if not math.isfinite(sum(values.values())):
             raise UserError(f"the loss is not finite at step {number} ({values})", "Lower the learning rate.")
         return {"loss": sum(values.values()), **values, "learning_rate": rate}
+
+    def _backward(self, batch: Batch) -> Losses:
+        """Losses of a batch, their gradient left where it belongs."""
+        if 0 < self.config.part < len(batch):
+            return backward_in_parts(self.learner, batch, self.config.part)
+        losses: Losses = self.module(batch)
+        with torch.autocast(self.fabric.device.type, enabled=False):
+            self.fabric.backward(torch.stack(list(losses.values())).sum())
+        return losses
 
 
 def _run(
@@ -298,13 +311,13 @@ def _run(
         state.step += 1
         loop.inside = False
         state.seconds += time.monotonic() - began
-        bar.update(config.batch_size)
+        bar.update(loop.source.items(state.step) - bar.n)
         count += 1
         for k, v in values.items():
             sums[k] = sums.get(k, 0.0) + v
         last = state.step == loop.total
         if count == max(1, min(50, per_epoch)) or last:
-            _log(state, {k: v / count for k, v in sums.items()}, config.batch_size, per_epoch, log)
+            _log(state, {k: v / count for k, v in sums.items()}, loop.source, log)
             bar.set_postfix(loss=f"{sums['loss'] / count:.3f}")
             sums, count = {}, 0
         if state.step % 20 == 0:
@@ -329,12 +342,12 @@ def give_back() -> None:
         libc.malloc_trim(0)
 
 
-def _log(state: Progress, means: dict[str, float], items: int, per_epoch: int, log: Any) -> None:
+def _log(state: Progress, means: dict[str, float], source: BatchSource, log: Any) -> None:
     row = {
         "step": state.step,
-        "epoch": round(state.step / per_epoch, 3),
+        "epoch": round(state.step / source.steps_per_epoch, 3),
         "seconds": round(state.seconds, 2),
-        "utterances_per_second": round(state.step * items / max(state.seconds, 1e-9), 1),
+        "utterances_per_second": round(source.items(state.step) / max(state.seconds, 1e-9), 1),
         **{k: round(v, 6) for k, v in means.items()},
     }
     _write(state, row, log)

@@ -38,8 +38,11 @@ def pad_mels(mels: Sequence[Tensor]) -> Padded:
     return Padded(values, lengths_to_mask(lengths, values.shape[2]))
 
 
-def frames_of(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def frames_of(corpus: Corpus, rows: NDArray[np.int64], tower: SpeechTower | None = None) -> NDArray[np.int64]:
     """Frames of each of these recordings: by ``seconds`` of a prepared corpus, else by the files' own headers.
+
+    Args:
+        tower: whose ``extract`` makes them; None for log-mel.
 
     Raises:
         UserError: a recording that cannot be opened.
@@ -47,16 +50,22 @@ def frames_of(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     if corpus.has("seconds"):
         seconds = corpus.table["seconds"].to_numpy()[rows]
         if np.isfinite(seconds).all():
-            return np.asarray(1 + np.round(seconds * RATE).astype(np.int64) // HOP)
+            return _frames(np.round(seconds * RATE).astype(np.int64), tower)
     ids = corpus.column("id")
     samples = [samples_of(corpus.media("audio", r), name=f"recording {ids[r]}") for r in rows.tolist()]
-    return 1 + np.array(samples, dtype=np.int64) // HOP
+    return _frames(np.array(samples, dtype=np.int64), tower)
+
+
+def _frames(samples: NDArray[np.int64], tower: SpeechTower | None) -> NDArray[np.int64]:
+    return 1 + samples // HOP if tower is None else tower.frames(samples)
 
 
 def log_mels(
     tower: SpeechTower, corpus: Corpus, rows: NDArray[np.int64] | None = None, progress: bool = False
 ) -> list[Tensor]:
-    """(M, T) half-precision log-mel of the recordings (of the given rows), decoded in parallel and kept in memory.
+    """(M, T) half-precision features of the recordings (of the given rows), decoded in parallel and kept in memory.
+
+    That is log-mel, or what else the tower's ``extract`` gives.
 
     Half precision costs 2⁻¹¹ of a log-power value, far below the noise of any recording.
     """
@@ -172,6 +181,6 @@ class StreamedMels(Sequence[Tensor]):
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def gigabytes(frames: NDArray[np.int64], bins: int) -> float:
-    """What log-mels of so many frames take in half precision."""
-    return math.fsum(frames.tolist()) * bins * 2 / 1e9
+def gigabytes(frames: NDArray[np.int64], channels: int) -> float:
+    """What features of so many frames take in half precision."""
+    return math.fsum(frames.tolist()) * channels * 2 / 1e9

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,30 +13,18 @@ from torch import Tensor, nn
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError, did_you_mean
 from lookhear.models.model import Model
-from lookhear.objectives.tags import WordTags
+from lookhear.objectives.asked import AskedWords, Tags
 from lookhear.objectives.words import prior_and_entropy
 from lookhear.training.mels import pad_mels
 from lookhear.training.pictures import look
+from lookhear.training.taggers import class_probabilities, words_of_classes
 from lookhear.training.vocabulary import said_by_group, vocabulary
 
-__all__ = ["Tags", "calibrate", "learn_evidence", "tag_pictures"]
+__all__ = ["calibrate", "learn_evidence", "tag_pictures"]
 
 CALIBRATED_ON = 1000  # pictures
 HEARD = 500  # recordings
 AT_ONCE = 32
-
-
-@dataclass(frozen=True)
-class Tags:
-    """Words, their (words, D) unit vectors, and (pictures, words) probabilities of the training pictures."""
-
-    words: list[str]
-    vectors: Tensor
-    probabilities: Tensor
-
-    @property
-    def share(self) -> Tensor:
-        return self.probabilities.float().mean(0)
 
 
 def calibrate(scores: Tensor, said: Tensor) -> tuple[float, float]:
@@ -63,12 +50,13 @@ def calibrate(scores: Tensor, said: Tensor) -> tuple[float, float]:
 
 
 def tag_pictures(
-    config: WordTags.Config, model: Model, corpus: Corpus, splits: tuple[str, ...], rows: NDArray[np.int64]
+    config: AskedWords, model: Model, corpus: Corpus, splits: tuple[str, ...], rows: NDArray[np.int64]
 ) -> tuple[Tags, Tensor]:
-    """What the teacher sees in the pictures of the given rows, in words of the texts of ``splits``.
+    """What is seen in the pictures of the given rows, in words of the texts of ``splits``.
 
     The teacher's cosines become probabilities by two numbers fitted on pictures of ``splits`` and the texts there; no
-    text of any recording is read unless its split is among them.
+    text of any recording is read unless its split is among them. Another tagger's class probabilities are added up
+    over the classes that show a word.
 
     Returns:
         the tags, and the (pictures, D) vectors that came with them.
@@ -80,15 +68,18 @@ def tag_pictures(
     text_rows = corpus.texts[chosen[corpus.texts]]
     column, groups = corpus.column("text"), corpus.groups
     texts = [column[i] for i in text_rows]
-    words = vocabulary(texts, config.words, config.always, _left_out(config, corpus))
-    if not words:
-        raise UserError(
-            f"{corpus.name}: no word is said five times in the texts of {', '.join(splits)}, so there are no tags",
-            "Name splits with texts in data.teacher, or leave the objective 'tags' out.",
-        )
+    words = _asked(config, corpus, texts, splits)
+    if config.tagger != "teacher":
+        names, classes = class_probabilities(config.tagger, corpus, rows)
+        shown = words_of_classes(words, names, config.classes)
+        if not shown:
+            told = f"none of the {len(words)} words asked ({', '.join(words[:3])}, …) is a class of {config.tagger!r}"
+            raise UserError(told, f"Say which classes show a word in 'classes'; some are {', '.join(names[:3])}.")
+        seen = torch.stack([classes[:, at].sum(1).clamp(max=1) for at in shown.values()], dim=1)
+        vectors = _prompted(config, model, list(shown))
+        return Tags(list(shown), vectors, seen.half()), look(model, corpus, rows)[0]
     said = said_by_group(texts, groups[text_rows], words, int(groups.max()) + 1)
-    prompts = [model.embed_texts([p.format(word=w) for w in words]).pooled for p in config.prompts]
-    vectors = F.normalize(torch.stack(prompts).mean(0), dim=-1).clone()
+    vectors = _prompted(config, model, words)
     known = corpus.pictures[np.isin(groups[corpus.pictures], groups[text_rows])]
     known = np.random.default_rng(0).permutation(known)[:CALIBRATED_ON]
     _, met = look(model, corpus, known, vectors)
@@ -96,6 +87,34 @@ def tag_pictures(
     prior, _ = prior_and_entropy(said[torch.from_numpy(np.unique(groups[text_rows]))].float().mean(0))
     pooled, met = look(model, corpus, rows, vectors)
     return Tags(words, vectors, torch.sigmoid(met * scale + bias + prior).half()), pooled
+
+
+def _asked(config: AskedWords, corpus: Corpus, texts: list[str], splits: tuple[str, ...]) -> list[str]:
+    if config.only is not None:
+        return list(_word_list(config.only, corpus))
+    left_out = {word for name in config.leave_out for word in _word_list(name, corpus)}
+    words = vocabulary(texts, config.words, config.always, left_out)
+    if not words:
+        raise UserError(
+            f"{corpus.name}: no word is said five times in the texts of {', '.join(splits)}, so there are no tags",
+            "Name splits with texts in data.teacher, or leave the objective out.",
+        )
+    return words
+
+
+def _word_list(name: str, corpus: Corpus) -> list[str]:
+    lists = corpus.meta.get("words", {})
+    if name not in lists:
+        raise UserError(
+            f"{corpus.name} has no word list {name!r} (an objective asks for it)", did_you_mean(name, list(lists))
+        )
+    return list(lists[name])
+
+
+def _prompted(config: AskedWords, model: Model, words: list[str]) -> Tensor:
+    """(words, D) unit vectors, means over the prompts."""
+    prompts = [model.embed_texts([p.format(word=w) for w in words]).pooled for p in config.prompts]
+    return F.normalize(torch.stack(prompts).mean(0), dim=-1).clone()
 
 
 def learn_evidence(model: Model, mels: Sequence[Tensor]) -> None:
@@ -113,13 +132,3 @@ def learn_evidence(model: Model, mels: Sequence[Tensor]) -> None:
             peaks.append(model.compatibility.peak(features, evidence.words))
     model.train(was_training)
     evidence.learn(torch.cat(peaks))
-
-
-def _left_out(config: WordTags.Config, corpus: Corpus) -> set[str]:
-    lists = corpus.meta.get("words", {})
-    for name in config.leave_out:
-        if name not in lists:
-            raise UserError(
-                f"{corpus.name} has no word list {name!r} (objective tags)", did_you_mean(name, list(lists))
-            )
-    return {word for name in config.leave_out for word in lists[name]}

@@ -6,36 +6,35 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from lookhear.data.augment import Augment
 from lookhear.data.read import concat, open_corpus, read_source
 from lookhear.data.schema import Corpus
 from lookhear.data.voiced import voice_corpus
 from lookhear.errors import UserError
-from lookhear.models.evidence import WordEvidence
+from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.model import Model, write_atomically
 from lookhear.models.teacher import ClipTeacher, Teacher
-from lookhear.objectives.base import Learner, Objective
-from lookhear.objectives.tags import WordTags
+from lookhear.objectives.base import Learner
 from lookhear.recipe import Recipe, load_recipe
 from lookhear.tasks.base import Encoded, primary_value
-from lookhear.training.batches import SpeechBatches
+from lookhear.training.finetune import finetune
 from lookhear.training.fit import Progress, fit
-from lookhear.training.mels import StreamedMels, frames_of, gigabytes, log_mels
-from lookhear.training.pictures import look
-from lookhear.training.tags import learn_evidence, tag_pictures
+from lookhear.training.material import objectives_and_targets, speech_batches, training_pairs, training_pictures
+from lookhear.training.tags import learn_evidence
 from lookhear.training.teach import TEACHER_STAGES, teach
 
 __all__ = ["Run", "open_data", "train", "train_teacher"]
 
 Say = Callable[[str], None]
+Watch = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -68,32 +67,36 @@ def open_data(recipe: Recipe, root: Path, progress: bool = True) -> Corpus:
 
 def train(
     recipe: Recipe | str,
-    data: Path | str,
+    data: Path | str | Corpus,
     out: Path | str,
     *,
     changes: Iterable[str] = (),
     progress: bool = True,
     say: Say = lambda line: None,
+    watch: Watch | None = None,
 ) -> Run:
     """Trains a recipe and leaves a run folder that ``lookhear.load`` reads.
 
     Args:
         recipe: a Recipe, or the name or path of one.
-        data: the data root, or a prepared corpus folder.
+        data: the data root, a prepared corpus folder, or what ``open_data`` gave for this recipe.
         out: the run folder. A stopped run in it goes on where it was, step for step; a finished one is returned.
         changes: ``section.key=value`` as of ``--set``.
         say: gets a line for each stage.
+        watch: gets the results of the evaluation sections at every validation, section name → result; what it raises
+            stops the run, which can be gone on with.
 
     Raises:
         UserError: a mistake in the recipe or data, or a folder that another recipe's run lies in.
     """
     recipe = load_recipe(recipe, changes) if isinstance(recipe, str) else recipe
-    root, out = Path(data), Path(out)
+    _check_augment(recipe)
+    out = Path(out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     seconds: dict[str, float] = {}
     began = time.monotonic()
-    corpus = open_data(recipe, root, progress)
+    corpus = data if isinstance(data, Corpus) else open_data(recipe, Path(data), progress)
     key = _claim(out, recipe, corpus)
     seconds["data"] = time.monotonic() - began
     if (out / "speech.done").is_file():
@@ -103,7 +106,7 @@ def train(
     began = time.monotonic()
     torch.manual_seed(recipe.seed)
     model = Model(teacher, recipe.speech.build(teacher.dim), recipe.compatibility)
-    state = _speech(model, recipe, corpus, out, key, progress, say)
+    state = _speech(model, recipe, corpus, out, key, progress, say, watch)
     seconds["speech"], seconds["speech_steps"] = time.monotonic() - began, state.seconds
     write_atomically(out / "seconds.json", json.dumps(seconds).encode())
     write_atomically(out / "speech.done", b"")
@@ -111,7 +114,7 @@ def train(
 
 
 def train_teacher(
-    recipe: Recipe, data: Path | str, out: Path | str, *, progress: bool = True, say: Say = lambda line: None
+    recipe: Recipe, data: Path | str | Corpus, out: Path | str, *, progress: bool = True, say: Say = lambda line: None
 ) -> Teacher:
     """The teacher of a run alone, left in ``out/teacher``, where other runs can use it (``teacher_run``).
 
@@ -121,16 +124,21 @@ def train_teacher(
         UserError: as ``train``.
     """
     out = Path(out)
-    corpus = open_data(recipe, Path(data), progress)
+    corpus = data if isinstance(data, Corpus) else open_data(recipe, Path(data), progress)
     teacher, _ = _teacher(recipe, corpus, out, _claim(out, recipe, corpus), progress, say)
-    _objectives(Model(teacher, None, recipe.compatibility), recipe, corpus, _pictures(recipe, corpus))
+    pictures = training_pictures(recipe, corpus)
+    objectives_and_targets(Model(teacher, None, recipe.compatibility), recipe, corpus, pictures)
     return teacher
 
 
-def _pictures(recipe: Recipe, corpus: Corpus) -> NDArray[np.int64]:
-    """Rows of the pictures that speech learns from."""
-    split = np.array(corpus.column("split"), dtype=object)
-    return corpus.pictures[np.isin(split[corpus.pictures], recipe.data.train)]
+def _check_augment(recipe: Recipe) -> None:
+    """Refuses to change the frames of a log-mel that the speech tower does not have."""
+    if not getattr(recipe.speech, "log_mel", True) and recipe.augment != Augment():
+        raise UserError(
+            f"recipe {recipe.name or '?'}: [augment] changes log-mel frames, and a {recipe.speech.kind} speech tower "
+            "hears none",
+            "Leave [augment] out.",
+        )
 
 
 def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
@@ -154,52 +162,36 @@ def _teacher(recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool
     began = time.monotonic()
     if recipe.teacher_run:
         teacher: Teacher = Model.load(recipe.teacher_run).teacher
-    elif isinstance(recipe.teacher, ClipTeacher):
+    elif isinstance(recipe.teacher, EnsembleTeacher) or (
+        isinstance(recipe.teacher, ClipTeacher) and recipe.teacher.finetune is None
+    ):
         say(f"teacher: {recipe.teacher.name}")
         teacher = recipe.teacher.build()
     elif (out / "teacher" / "model.json").is_file():
         teacher = Model.load(out / "teacher").teacher
     else:
-        say("teacher: learning pictures and words")
-        teacher, _ = teach(
-            recipe.teacher, corpus, recipe.data.teacher, seed=recipe.seed, folder=out, key=key, progress=progress
-        )
+        how: Any = {"seed": recipe.seed, "folder": out, "key": key, "progress": progress}
+        if isinstance(recipe.teacher, ClipTeacher):
+            say(f"teacher: finetuning {recipe.teacher.name}")
+            teacher, _ = finetune(recipe.teacher, corpus, recipe.data.teacher, recipe.data.validation, **how, say=say)
+        else:
+            say("teacher: learning pictures and words")
+            teacher, _ = teach(recipe.teacher, corpus, recipe.data.teacher, **how)
         Model(teacher, None).save(out / "teacher", {"teacher": recipe.teacher.model_dump(mode="json"), "speech": None})
         for name in TEACHER_STAGES:
             (out / f"{name}.checkpoint").unlink(missing_ok=True)
     return teacher.eval().requires_grad_(False), time.monotonic() - began
 
 
-def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say) -> Progress:
+def _speech(
+    model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say, watch: Watch | None
+) -> Progress:
+    pictures = training_pictures(recipe, corpus)
+    pairing = training_pairs(recipe, corpus, pictures)
+    say(f"speech: {len(pairing.rows)} recordings, {len(pictures)} pictures")
+    objectives, vectors, tags = objectives_and_targets(model, recipe, corpus, pictures)
+    source, mels = speech_batches(model, recipe, corpus, pairing, pictures, (vectors, tags), out, progress)
     split = np.array(corpus.column("split"), dtype=object)
-    rows = corpus.recordings[np.isin(split[corpus.recordings], recipe.data.train)]
-    if not len(rows):
-        raise UserError(f"{corpus.name}: no recordings in {', '.join(recipe.data.train)}", "Set data.train.")
-    pictures = _pictures(recipe, corpus)
-    say(f"speech: {len(rows)} recordings, {len(pictures)} pictures")
-    tower = model.audio
-    assert tower is not None
-    ids = corpus.column("id")
-    objectives, vectors, tags = _objectives(model, recipe, corpus, pictures)
-    lengths = frames_of(corpus, rows)
-    fits = gigabytes(lengths, tower.frontend.bins) <= recipe.data.in_memory
-    mels: Sequence[Tensor]
-    if fits:
-        mels = log_mels(tower, corpus, rows, progress)
-    else:
-        mels = StreamedMels(tower, corpus, rows, folder=out, most=recipe.data.on_disk)
-    source = SpeechBatches(
-        mels,
-        corpus.groups[rows],
-        [ids[i] for i in rows],
-        vectors,
-        corpus.groups[pictures],
-        recipe.training.batch_size,
-        recipe.seed,
-        recipe.augment,
-        tags,
-        lengths,
-    )
     held = np.isin(split, recipe.data.validation)
     validation = corpus.take(np.flatnonzero(held)) if held.any() and recipe.evaluate else None
     configs = {"teacher": recipe.teacher.model_dump(mode="json"), "speech": recipe.speech.model_dump(mode="json")}
@@ -207,12 +199,12 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
         configs["teacher"] = json.loads((Path(recipe.teacher_run) / "model.json").read_text())["teacher"]
 
     def validate() -> dict[str, float]:
-        learn_evidence(model, source.mels)
+        learn_evidence(model, mels)
         assert validation is not None
-        return _validation(model, validation, recipe)
+        return _validation(model, validation, recipe, watch)
 
     def keep() -> None:
-        learn_evidence(model, source.mels)
+        learn_evidence(model, mels)
         model.save(out, configs)
 
     return fit(
@@ -228,42 +220,19 @@ def _speech(model: Model, recipe: Recipe, corpus: Corpus, out: Path, key: str, p
     )
 
 
-def _objectives(
-    model: Model, recipe: Recipe, corpus: Corpus, pictures: NDArray[np.int64]
-) -> tuple[list[Objective], Tensor, Tensor | None]:
-    """The recipe's objectives, and what the teacher gives for the pictures: (P, D) vectors, and tags if any are asked.
-
-    Raises:
-        UserError: the recipe asks for tags twice.
-    """
-    asked = [o for o in recipe.objectives if isinstance(o, WordTags.Config)]
-    if len(asked) > 1:
-        raise UserError(f"recipe {recipe.name!r} has {len(asked)} objectives of kind 'tags'", "Keep one.")
-    vectors, tags, built = torch.empty(0), None, list[Objective]()
-    for config in recipe.objectives:
-        if isinstance(config, WordTags.Config):
-            found, vectors = tag_pictures(config, model, corpus, recipe.data.teacher, pictures)
-            if config.evidence:
-                model.evidence = WordEvidence(found.words, model.dim, config.evidence)
-                model.evidence.words.copy_(found.vectors)
-            built.append(config.build(found.vectors, found.share))
-            tags = found.probabilities
-        else:
-            built.append(config.build())
-    return built, vectors if asked else look(model, corpus, pictures)[0], tags
-
-
-def _validation(model: Model, corpus: Corpus, recipe: Recipe) -> dict[str, float]:
+def _validation(model: Model, corpus: Corpus, recipe: Recipe, watch: Watch | None) -> dict[str, float]:
     """Primary figures of the evaluation sections that have one on the validation items.
 
     A section that lacks its figure there (pictures without recordings, say) is left out; if checkpoints are chosen by
     it (``training.select``), the loop says that it is missing.
     """
     encoded = Encoded(model, corpus)
+    results = {task.name: task.run(encoded) for task in recipe.evaluate if task.missing(corpus) is None}
+    if watch is not None:
+        watch(results)
     figures: dict[str, float] = {}
     for task in recipe.evaluate:
-        if task.missing(corpus) is None:
-            result = task.run(encoded)
+        if task.name in results:
             with contextlib.suppress(UserError):  # only that the figure is not there
-                figures[task.name] = primary_value(task, result)
+                figures[task.name] = primary_value(task, results[task.name])
     return figures

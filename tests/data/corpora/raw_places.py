@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lookhear.data.prepare import prepare
+from lookhear.data.schema import Corpus
+
 IMAGES = "/data/vision/torralba/deeplearning/images256"
 AUDIO = "/data/sls/scratch/dharwath/PlacesAudio_400k_distro"
 SEEN = ("dev_seen", "dev_unseen", "test_seen", "test_unseen")
@@ -34,6 +37,15 @@ def picture(seed: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG" if seed % 2 else "PNG")
     return buffer.getvalue()
+
+
+def make(usual: str, source: Path, out: Path, **how: Any) -> Corpus:
+    """Prepares a corpus in the usual layout, or in another one that ``how`` names."""
+    return prepare(source, out, **{"layout": usual, "workers": 0, "progress": False, **how})
+
+
+def problems(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "problems.jsonl").read_text().splitlines()]
 
 
 def entry(n: int, image: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,11 @@ import raw_places
 import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_places import picture, sound
+from raw_places import picture, problems, sound
 
 from lookhear.data.corpora import layout_of
 from lookhear.data.corpora.places import open_raw, recognises, write_raw
 from lookhear.data.items import Item, Problems
-from lookhear.data.prepare import prepare
 from lookhear.data.schema import SCHEMA, Corpus
 from lookhear.data.store import read_store
 from lookhear.errors import UserError
@@ -28,12 +28,7 @@ from lookhear.errors import UserError
 SPLITS_2020 = {"train": 5, "dev_seen": 2, "dev_unseen": 3, "test_seen": 1, "test_unseen": 2}
 
 
-def make(source: Path, out: Path, **how: Any) -> Corpus:
-    return prepare(source, out, **{"layout": "places", "workers": 0, "progress": False, **how})
-
-
-def problems(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "problems.jsonl").read_text().splitlines()]
+make = partial(raw_places.make, "places")
 
 
 def items(source: Path, noted: Problems | None = None, **options: str) -> list[Item]:

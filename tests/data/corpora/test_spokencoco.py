@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import raw_places
 import raw_spokencoco
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_places import picture, sound
+from raw_places import picture, problems, sound
 
 from lookhear.data.corpora import layout_of
 from lookhear.data.corpora.spokencoco import image_id, open_raw, recognises, sentence_id, write_raw
 from lookhear.data.items import Item, Problems
-from lookhear.data.prepare import prepare
 from lookhear.data.schema import SCHEMA, Corpus
 from lookhear.errors import UserError
 
@@ -25,12 +26,7 @@ KARPATHY = {"train": 3, "val": 2, "test": 2}
 SAME = ("group", "split", "text", "speaker", "language", "words")
 
 
-def make(source: Path, out: Path, **how: Any) -> Corpus:
-    return prepare(source, out, **{"layout": "spokencoco", "workers": 0, "progress": False, **how})
-
-
-def problems(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "problems.jsonl").read_text().splitlines()]
+make = partial(raw_places.make, "spokencoco")
 
 
 def items(source: Path, noted: Problems | None = None, **options: str) -> list[Item]:

@@ -36,6 +36,8 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         UserError: there is none, or it cannot be read.
     """
+    if path.exists() and not path.is_file():  # a folder; or a pipe, which would be waited for
+        raise UserError(f"{path}: cannot be read (no plain file)", "Check the path.")
     try:
         return path.read_bytes()
     except OSError as e:

@@ -7,13 +7,13 @@ form: ``id``, ``group`` and ``language``. It is written where they differ, and o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lookhear.data.corpora.jsonlists import Entry
+from lookhear.data.corpora.jsonlists import Entry, Looks, gathered
 from lookhear.data.items import Item, Media, Problem, Problems, Word
 from lookhear.data.schema import safe_path
 from lookhear.errors import UserError, did_you_mean
@@ -27,7 +27,6 @@ __all__ = [
     "file_name",
     "find_place",
     "own_keys",
-    "picture_of",
     "places_of",
     "read_alignment",
 ]
@@ -136,6 +135,14 @@ class Captions:
     wav: str = "wav"
     text: str | None = "text"
     language: str | None = "en"
+
+    def entries(self, looks: Looks, problems: Problems) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
+        """The entries of the list that are whole, with what they say; those of a picture next to each other."""
+        for entry in gathered(self.path, looks, picture_of):
+            if entry.value is None:
+                self.refuse(entry, UserError(entry.fault, "Mend the entry, or copy the file again."), problems)
+            else:
+                yield entry, entry.value
 
     def item(
         self, entry: Entry, caption: Any, picture: Any, problems: Problems, extra: Mapping[str, Any] | None = None

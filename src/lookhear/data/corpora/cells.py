@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from lookhear.data.items import Word
+from lookhear.data.items import Media, Word
 from lookhear.data.read import word_times
 from lookhear.errors import UserError
 
-__all__ = ["SPLITS", "as_column", "strings", "words_of"]
+__all__ = ["SPLITS", "as_column", "is_unicode", "media_of", "rows_of", "strings", "words_of"]
 
 SPLITS: Mapping[str, str] = {"valid": "val", "validation": "val", "dev": "val", "eval": "val"}
 """What other corpora call the split ``val``."""
+
+
+def is_unicode(name: str) -> bool:
+    """Whether a text has no halves of characters, which no column may be called by."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def media_of(data: bytes, path: Any) -> Media:
+    """A sound or picture; its name starts with a hash of its bytes: paths in tables may be equal for different ones."""
+    digest = hashlib.blake2b(data, digest_size=8).hexdigest()
+    name = str(path or "").replace("\\", "/").rpartition("/")[2]
+    return Media(data=data, name=f"{digest}-{name}" if name else digest)
+
+
+def rows_of(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any] | None, str]]:
+    """Its rows as Python values; for one that has none (a text that is no UTF-8, the year 150000) what is wrong."""
+    try:
+        rows = batch.to_pylist()
+    except (pa.ArrowException, ValueError, OverflowError) as e:
+        if batch.num_rows == 1:
+            yield None, f"a value that cannot be read ({e})"
+        else:
+            for row in range(batch.num_rows):
+                yield from rows_of(batch.slice(row, 1))
+    else:
+        yield from ((row, "") for row in rows)
 
 
 def strings(value: Any) -> list[str] | None:

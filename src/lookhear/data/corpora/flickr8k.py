@@ -155,7 +155,7 @@ def _find(source: Path, options: Mapping[str, str]) -> _Files:
         raise UserError(f"{source}: no folder {_WAVS} with the recordings", "Unpack flickr_audio.tar.gz in it.")
     texts = named(source, options, "texts") or first(*_TEXTS)
     told = texts if texts is not None and texts.suffix == ".json" else first("dataset.json")
-    ctms = sorted(p for f in near for p in f.glob("*.ctm"))
+    ctms = sorted(p for f in near for p in f.glob("*.ctm") if p.is_file())
     ctm = named(source, options, "ctm") or first("flickr_8k.ctm")
     if ctm is None and len(ctms) > 1:
         raise UserError(f"{source}: several alignments ({', '.join(p.name for p in ctms)})", "Name one: ctm=FILE.")
@@ -165,7 +165,7 @@ def _find(source: Path, options: Mapping[str, str]) -> _Files:
         wavs=wavs,
         utterances=first("wav2capt.txt"),
         speakers=first("wav2spk.txt"),
-        splits=tuple(sorted(p for f in near for p in f.glob("Flickr_8k.*Images.txt"))),
+        splits=tuple(sorted(p for f in near for p in f.glob("Flickr_8k.*Images.txt") if p.is_file())),
         images=named(source, options, "images", folder=True) or pictures_folder(near),
         texts=texts,
         karpathy=(told, flickr_lists.load_karpathy(told)) if told is not None else None,

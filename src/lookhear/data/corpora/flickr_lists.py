@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -347,7 +348,7 @@ def read_tags(path: Path, at: tuple[int, int], count: int, problems: Problems) -
         values = [float(f) for f in fields]
     except ValueError:
         values = []
-    if len(values) == count:
+    if len(values) == count and all(map(math.isfinite, values)):
         return values
     told = f"not {count} numbers: left out"
     problems.add(Problem(str(path), at[1], told, _MEND, "repaired"))

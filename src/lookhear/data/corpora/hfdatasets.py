@@ -14,7 +14,6 @@ Options: ``ids=row`` takes the row's number for the id; any other ``OURS=THEIRS`
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from lookhear.data.corpora import Raw
-from lookhear.data.corpora.cells import SPLITS, as_column, strings, words_of
+from lookhear.data.corpora.cells import SPLITS, as_column, media_of, rows_of, strings, words_of
 from lookhear.data.items import Item, Media, Problem, Problems
 from lookhear.data.read import COLUMNS
 from lookhear.data.rows import EXTRA as OURS
@@ -118,7 +117,8 @@ def _parts(source: Path) -> list[_Part]:
     if not isinstance(splits, list) or not splits or not all(isinstance(s, str) for s in splits):
         raise UserError(f"{source / 'dataset_dict.json'}: names no splits", _AGAIN)
     for split in splits:
-        if "/" in split or split in ("", ".", "..") or not (source / split).is_dir():
+        inside = "/" not in split and split not in ("", ".", "..") and "\0" not in split
+        if not inside or not (source / split).is_dir() or (source / split).is_symlink():
             raise UserError(f"{source / 'dataset_dict.json'}: no folder {split!r} in {source}", _AGAIN)
     return [_part(source / split, split) for split in splits]
 
@@ -247,8 +247,10 @@ def _items(parts: Sequence[_Part], reader: _Reader, unread: Sequence[str], probl
     for part in parts:
         number = 0
         for file in part.files:
-            for row in _rows(part, file, problems):
+            for row, fault in _rows(part, file, problems):
                 try:
+                    if row is None:
+                        raise UserError(fault, "Mend the row, or leave it out.")
                     given = list(_of_row(part, file, number, row, reader))
                 except UserError as e:
                     problems.add(Problem(str(part.folder / file), None, e.what, e.fix, id=f"row {number}"))
@@ -257,8 +259,8 @@ def _items(parts: Sequence[_Part], reader: _Reader, unread: Sequence[str], probl
                 yield from given
 
 
-def _rows(part: _Part, file: str, problems: Problems) -> Iterator[dict[str, Any]]:
-    """The rows of a file up to where it is damaged, which is noted."""
+def _rows(part: _Part, file: str, problems: Problems) -> Iterator[tuple[dict[str, Any] | None, str]]:
+    """The rows of a file, as ``rows_of`` has them, up to where it is damaged, which is noted."""
     count = 0
     try:
         path = safe_path(part.folder, file)
@@ -269,9 +271,9 @@ def _rows(part: _Part, file: str, problems: Problems) -> Iterator[dict[str, Any]
             for batch in stream:
                 batch.validate(full=True)  # wrong offsets would have us read outside the file
                 for start in range(0, batch.num_rows, ROWS):
-                    rows = batch.slice(start, ROWS).to_pylist()
-                    count += len(rows)
-                    yield from rows
+                    rows = batch.slice(start, ROWS)
+                    count += rows.num_rows
+                    yield from rows_of(rows)
         if not whole:
             raise pa.ArrowInvalid("no end of stream")
     except UserError as e:
@@ -345,7 +347,7 @@ def _named(value: Any, feature: Any) -> Any:
 
 
 def _media(folder: Path, ours: str, value: Any) -> Media | None:
-    """A sound or picture; its name starts with a hash of its bytes, since the paths may be equal for different ones."""
+    """A sound or picture. Raises a UserError for what is none."""
     if isinstance(value, dict):
         data, path = value.get("bytes"), value.get("path")
     else:
@@ -353,9 +355,7 @@ def _media(folder: Path, ours: str, value: Any) -> Media | None:
     if data is not None and not isinstance(data, bytes):
         raise UserError(f"{ours} holds {type(data).__name__}, no bytes of a file", "Save it as an Audio or Image.")
     if data is not None:
-        digest = hashlib.blake2b(data, digest_size=8).hexdigest()
-        name = str(path or "").replace("\\", "/").rpartition("/")[2]
-        return Media(data=data, name=f"{digest}-{name}" if name else digest)
+        return media_of(data, path)
     if path is None:
         return None
     if not isinstance(path, str):

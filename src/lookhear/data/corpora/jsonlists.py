@@ -17,7 +17,7 @@ import numpy as np
 
 from lookhear.errors import UserError
 
-__all__ = ["AHEAD", "LIST", "Entry", "entries", "gathered", "read_head", "write_list"]
+__all__ = ["AHEAD", "LIST", "Entry", "Looks", "entries", "gathered", "read_head", "write_list"]
 
 LIST = "data"
 """The key of the list; a file may also be the bare list."""
@@ -134,6 +134,8 @@ def write_list(path: Path, head: Mapping[str, Any], values: Iterable[Mapping[str
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
+    if path.exists() and not path.is_file():  # a folder; or a pipe, which would be waited for
+        raise UserError(f"{path}: cannot be read (no plain file)", "Put the list itself there.")
     try:
         # What is not UTF-8 becomes surrogates, and is found where it stands. Line ends are counted, so they stay.
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:

@@ -1,25 +1,33 @@
 """A folder with a manifest: JSONL, CSV, Parquet or npz, a row an item (or one item for each of its texts).
 
 Options: ``manifest`` names the file where there are several; any other ``OURS=THEIRS`` says what a column is called.
+
+A column of our name that holds something else, such as ``words`` without times, is told of once and not read. A line of
+CSV whose quotes do not close is refused alone.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookhear.data.corpora import Raw
-from lookhear.data.items import Item, Media, Problem, Problems, Word
+from lookhear.data.corpora.cells import as_column, is_unicode, media_of, rows_of, strings, words_of
+from lookhear.data.items import Item, Media, Problem, Problems
 from lookhear.data.manifest import find_manifest, read_manifest_rows
-from lookhear.data.read import COLUMNS, find_columns, word_times
+from lookhear.data.read import COLUMNS, find_columns
+from lookhear.data.rows import EXTRA as OURS
 from lookhear.data.schema import SCHEMA, safe_path
 from lookhear.errors import UserError
 
@@ -27,9 +35,30 @@ __all__ = ["open_raw", "recognises"]
 
 LOOKED_AT = 1000
 """Rows that tell which column is what and which type it has."""
+MOST_LINES = 1000
+"""Of one row of CSV; more lines are taken for a quote that was never closed."""
+HELD = ("words", "things", "vector")
+LARGEST = 3.4e38
+"""Of numbers of 32 bits, about."""
 
 Line = tuple[int, dict[str, Any] | None, str]
 """Number of a line (or row), what it holds, and what is wrong with it if it holds nothing."""
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which column is what.
+
+    Attributes:
+        found: our name → the manifest's.
+        held: of ``HELD``, those that hold what we mean by them.
+        unread: names that mean something to us and hold something else, or that are no Unicode.
+    """
+
+    found: Mapping[str, str]
+    held: frozenset[str]
+    extra: tuple[pa.Field, ...]
+    unread: tuple[str, ...]
 
 
 def recognises(source: Path) -> bool:
@@ -50,7 +79,10 @@ def open_raw(source: Path, options: Mapping[str, str]) -> Raw:
         if name not in COLUMNS:
             raise UserError(f"no column {name!r} to be named", f"Known: manifest, {', '.join(COLUMNS)}.")
     path = source if source.is_file() else find_manifest(source, options.get("manifest", ""))
-    first = [row for _, row, _ in islice(_lines(path, columns), LOOKED_AT) if row is not None]
+    told = list(islice(_lines(path, columns), LOOKED_AT))
+    first = [row for _, row, _ in told if row is not None]
+    if not first and told:
+        raise UserError(f"{path}: no row can be read; line {told[0][0]}: {told[0][2]}", "Mend the manifest.")
     if not first:
         raise UserError(f"{path}: the manifest has no rows", "List at least one item.")
     if path.suffix == ".npz":
@@ -58,10 +90,25 @@ def open_raw(source: Path, options: Mapping[str, str]) -> Raw:
     else:
         found = find_columns(first, columns, path.parent, path)
     taken = {found[k] for k in found if k not in columns or k in ("audio", "image", "text")}
-    names = [k for k in dict.fromkeys(k for row in first for k in row) if k not in taken and k not in SCHEMA.names]
-    extra = tuple(pa.field(name, _type([row.get(name) for row in first])) for name in names)
-    items = partial(_items, path, columns, found, extra)
+    names = [k for k in dict.fromkeys(k for row in first for k in row) if k not in taken]
+    held = frozenset(n for n in HELD if n in names and any(_fits(n, row.get(n)) for row in first))
+    kept = [n for n in names if n not in SCHEMA.names and is_unicode(n)]
+    unread = tuple(n for n in names if n not in kept and n not in held and n not in found.values())
+    # The seconds of a recording and the like are measured.
+    fields = [n for n in kept if n not in {f.name for f in OURS}]
+    extra = tuple(pa.field(name, _type([row.get(name) for row in first])) for name in fields)
+    items = partial(_items, path, columns, _Columns(found, held, extra, unread))
     return Raw(path.parent.resolve().name, items, extra)
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a cell holds what we mean by its column; of numbers and times it is seen later if they are sound."""
+    if name == "words":
+        try:
+            return words_of(value) is not None
+        except UserError:
+            return True
+    return isinstance(value, list) if name == "vector" else strings(value) is not None
 
 
 def _type(values: list[Any]) -> pa.DataType:
@@ -103,118 +150,171 @@ def _jsonl(path: Path) -> Iterator[Line]:
 
 def _csv(path: Path) -> Iterator[Line]:
     with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        while True:
-            try:
-                row = next(reader, None)
-            except csv.Error as e:
-                yield reader.line_num, None, f"not CSV ({e})"
-                continue
-            if row is None:
-                return
-            if any("\udc80" <= c <= "\udcff" for v in row.values() for c in str(v)):
-                yield reader.line_num, None, "not UTF-8 text"
-            elif None in row:
-                yield reader.line_num, None, "more fields than the first line names"
+        names: list[str] = []
+        for number, fields, fault in _records(file):
+            if fields is None:
+                yield number, None, fault
+                if not names:  # rows would be read under the names of none
+                    return
+            elif not is_unicode("".join(fields)):
+                yield number, None, "not UTF-8 text"
+                if not names:
+                    return
+            elif not names:
+                names = fields
+                twice = sorted({n for n in names if names.count(n) > 1})
+                if twice:
+                    raise UserError(f"{path}, line {number}: two columns {twice[0]!r}", "Rename one of them.")
+            elif len(fields) != len(names):
+                yield number, None, f"{len(fields)} fields, and the first line names {len(names)}"
             else:
-                yield reader.line_num, {k: v or None for k, v in row.items()}, ""
+                yield number, {k: v or None for k, v in zip(names, fields)}, ""
+
+
+def _records(file: IO[str]) -> Iterator[tuple[int, list[str] | None, str]]:
+    """The rows of a CSV file with the line where each begins; of a line that is none, what is wrong.
+
+    A quote that is not closed costs its own line alone: the reader would take all that follows into one field.
+    """
+    ahead: deque[str] = deque()
+    number = 1
+    while True:
+        taken: list[str] = []
+
+        def lines(taken: list[str] = taken) -> Iterator[str]:
+            while len(taken) < MOST_LINES and (line := ahead.popleft() if ahead else file.readline()):
+                taken.append(line)
+                yield line
+
+        try:
+            fields = next(csv.reader(lines(), strict=True), None)
+        except csv.Error as e:
+            yield number, None, f"not CSV ({e})"
+            ahead.extendleft(reversed(taken[1:]))
+            number += 1
+            continue
+        if fields is None:
+            return
+        if fields:
+            yield number, fields, ""
+        number += len(taken)
 
 
 def _parquet(path: Path) -> Iterator[Line]:
+    number = 0
     try:
         with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(256):
-                for row in batch.to_pylist():
+            for batch in file.iter_batches(64):
+                for row, fault in rows_of(batch):
                     number += 1
-                    yield number, row, ""
-    except (pa.ArrowException, OSError) as e:
-        raise UserError(f"{path}: not a readable Parquet file ({str(e).splitlines()[0]})", "Copy it again.") from None
+                    yield number, row, fault
+    except (pa.ArrowException, OSError, ValueError) as e:
+        why = (str(e) or type(e).__name__).splitlines()[0]
+        if not number:
+            raise UserError(f"{path}: not a readable Parquet file ({why})", "Copy it again.") from None
+        yield number + 1, None, f"cut off or damaged ({why}): nothing is read from there on"
 
 
-def _items(
-    path: Path,
-    columns: Mapping[str, str],
-    found: Mapping[str, str],
-    extra: tuple[pa.Field, ...],
-    problems: Problems,
-) -> Iterator[Item]:
-    for number, row, fault in _lines(path, columns):
+def _items(path: Path, options: Mapping[str, str], columns: _Columns, problems: Problems) -> Iterator[Item]:
+    for name in columns.unread:
+        what = (
+            f"column {name!r} is not read: it holds no {name}"
+            if name in SCHEMA.names
+            else f"column {name!r} is not read"
+        )
+        problems.add(Problem(str(path), None, what, "Give it another name, or the form that is meant.", "repaired"))
+    for number, row, fault in _lines(path, options):
         if row is None:
             problems.add(Problem(str(path), number, fault, "Mend the line."))
             continue
         try:
-            yield from _of_row(path, number, row, found, extra)
+            yield from _of_row(path, number, row, columns, problems)
         except UserError as e:
-            key = row.get(found.get("id", "id"))
+            key = row.get(columns.found.get("id", "id"))
             problems.add(Problem(str(path), number, e.what, e.fix, id=None if key is None else str(key)))
 
 
-def _of_row(
-    path: Path, number: int, row: Mapping[str, Any], found: Mapping[str, str], extra: tuple[pa.Field, ...]
-) -> Iterator[Item]:
+def _of_row(path: Path, number: int, row: Mapping[str, Any], columns: _Columns, problems: Problems) -> Iterator[Item]:
     def text(ours: str) -> str | None:
-        value = row.get(found[ours]) if ours in found else None
-        return None if value is None else str(value)
-
-    def media(ours: str) -> Media | None:
-        value = row.get(found[ours]) if ours in found else None
-        if isinstance(value, dict) and set(value) <= {"path", "bytes"}:  # as Hugging Face and LookHear keep media
-            if value.get("bytes") is not None:
-                return Media(data=bytes(value["bytes"]), name=str(value.get("path") or ""))
-            value = value.get("path")
-        if value is None:
-            return None
-        if isinstance(value, bytes):
-            return Media(data=value)
-        return Media(path=safe_path(path.parent, str(value)), name=str(value))
+        return _said(ours, row.get(columns.found[ours]) if ours in columns.found else None)
 
     key = text("id") or str(number - (path.suffix == ".csv") - 1)
-    said = row.get(found["text"]) if "text" in found else None
-    texts = [str(t) for t in said] if isinstance(said, (list, tuple)) else [None if said is None else str(said)]
+    said = row.get(columns.found["text"]) if "text" in columns.found else None
+    texts = [_said("text", t) for t in (said if isinstance(said, (list, tuple)) else [said])]
+    media = {
+        ours: _media(path.parent, ours, row.get(columns.found[ours]) if ours in columns.found else None)
+        for ours in ("audio", "image")
+    }
+    told = {name: row.get(name) for name in columns.held if row.get(name) is not None}
+    words, things = words_of(told.get("words")), strings(told.get("things"))
+    vector = _vector(told.get("vector"))
+    if vector is None and not any((*media.values(), *texts)):
+        raise UserError("no recording, picture, text or vector", "Give one of them, or take the row out.")
     for k, each in enumerate(texts or [None]):
-        vector = row.get("vector")
-        yield Item(
+        item = Item(
             id=key if len(texts) <= 1 else f"{key}_{k}",
             group=text("group") or key,
             split=text("split"),
-            audio=media("audio"),
-            image=media("image"),
+            audio=media["audio"],
+            image=media["image"],
             text=each,
             language=text("language"),
             speaker=text("speaker"),
-            words=_words(row.get("words")),
-            things=_strings(row.get("things")),
-            vector=[float(v) for v in vector] if isinstance(vector, list) and not k else None,
-            extra={f.name: _value(row.get(f.name), f.type) for f in extra},
+            words=words,
+            things=things,
+            vector=vector if not k else None,
+            extra={f.name: as_column(row.get(f.name), f.type) for f in columns.extra},
             file=str(path),
             line=number,
         )
+        for name, read in (("words", words), ("things", things)):
+            if read is None and name in told and not k:
+                problems.repair(item, f"{name} of another form: left out", "Give them as in the other rows, or null.")
+        yield item
 
 
-def _words(value: Any) -> list[Word] | None:
-    try:
-        times = word_times(value)
-    except (TypeError, ValueError, OverflowError):
-        raise UserError("word times that are no numbers", "Give seconds: [{word, start, end}].") from None
-    return None if times is None else [(w["word"], w["start"], w["end"]) for w in times]
-
-
-def _strings(value: Any) -> list[str] | None:
-    return value if isinstance(value, list) and all(isinstance(v, str) for v in value) else None
-
-
-def _value(value: Any, kind: pa.DataType) -> Any:
-    """A cell as its column has it.
+def _said(ours: str, value: Any) -> str | None:
+    """A cell that holds a text.
 
     Raises:
-        UserError: it is not of the kind that the first rows are of.
+        UserError: it holds something else.
     """
-    if value is None or (pa.types.is_string(kind) and isinstance(value, str)):
+    if value is None or isinstance(value, str):
         return value
-    if pa.types.is_string(kind):
-        return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
-    try:
-        return pa.scalar(value, kind).as_py()
-    except (pa.ArrowException, OverflowError):
-        raise UserError(f"{value!r} in a column of {kind}", "Give the rows of a column one type.") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{ours} is {value}", "Write null where there is none.")
+    if isinstance(value, (list, tuple, dict, bytes)):
+        raise UserError(f"{ours} holds {type(value).__name__}, no text", "Give a text, or null.")
+    return str(value)
+
+
+def _media(folder: Path, ours: str, value: Any) -> Media | None:
+    """A sound or picture: a path, bytes, or both as Hugging Face and LookHear keep them.
+
+    Raises:
+        UserError: it is none of these, or a path that leaves the folder or leads to no file.
+    """
+    name = None
+    if isinstance(value, dict) and set(value) <= {"path", "bytes"}:
+        name, value = value.get("path"), value.get("bytes") if value.get("bytes") is not None else value.get("path")
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return media_of(value, name)
+    if not isinstance(value, str):
+        raise UserError(f"{ours} holds {type(value).__name__}, no file", "Give a path, or null.")
+    return Media(path=safe_path(folder, value), name=value)
+
+
+def _vector(value: Any) -> list[float] | None:
+    """An image vector.
+
+    Raises:
+        UserError: it holds something else than finite numbers of 32 bits.
+    """
+    if value is None:
+        return None
+    numbers: Sequence[Any] = value if isinstance(value, list) else ["none"]
+    if not all(isinstance(v, (int, float)) and abs(v) <= LARGEST for v in numbers):  # NaN is not, either
+        raise UserError("vector holds what is no number", "Give a list of finite numbers, or null.")
+    return [float(v) for v in numbers]

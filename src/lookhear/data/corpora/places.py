@@ -36,12 +36,11 @@ from lookhear.data.corpora.captions import (
     file_name,
     find_place,
     own_keys,
-    picture_of,
     places_of,
 )
 from lookhear.data.corpora.captions_out import UNSPLIT, Pictures, Rows, write_wav
-from lookhear.data.corpora.jsonlists import entries, gathered, read_head, write_list
-from lookhear.data.items import Item, Problem, Problems
+from lookhear.data.corpora.jsonlists import entries, read_head, write_list
+from lookhear.data.items import Item, Problems
 from lookhear.data.schema import Corpus
 from lookhear.data.store import new_folder
 from lookhear.errors import UserError, did_you_mean
@@ -70,7 +69,7 @@ def _is_list(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:
-        return False  # what cannot be read is told of by whoever is asked to read it
+        return True  # reading it will say so; taken for no list, the recordings would be read without it
     return b'"audio_base_path"' in head or b'"image_base_path"' in head
 
 
@@ -143,11 +142,8 @@ def _looks(value: Mapping[str, Any]) -> bool:
 
 def _items(lists: list[Captions], problems: Problems) -> Iterator[Item]:
     for captions in lists:
-        for entry in gathered(captions.path, _looks, picture_of):
-            if entry.value is None:
-                what = f"entry {entry.number}: {entry.fault}"
-                problems.add(Problem(str(captions.path), entry.line, what, "Mend the entry, or copy the file again."))
-            elif item := captions.item(entry, entry.value, entry.value.get("image"), problems):
+        for entry, value in captions.entries(_looks, problems):
+            if item := captions.item(entry, value, value.get("image"), problems):
                 yield item
 
 

@@ -296,7 +296,7 @@ def _item(part: _Part, entry: _Entry, pictures: Path | None, problems: Problems)
     if pictures is not None and own.get("picture", True):
         files = [pictures / f"{called}{ending}" for ending in ENDINGS]
         path = next((f for f in files if f.is_file()), files[0])
-        item.image = Media(path=path, name=f"{part.folder.name}/{path.name}")
+        item.image = Media(path=safe_path(pictures, path.name), name=f"{part.folder.name}/{path.name}")
     try:
         item.words = word_times(about.get("timecode"), about.get("duration"))
     except ValueError as e:

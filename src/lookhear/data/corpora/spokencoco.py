@@ -36,12 +36,11 @@ from lookhear.data.corpora.captions import (
     check_options,
     find_place,
     own_keys,
-    picture_of,
     places_of,
 )
 from lookhear.data.corpora.captions_out import UNSPLIT, Pictures, Rows, write_wav
-from lookhear.data.corpora.jsonlists import Entry, entries, gathered, read_head, write_list
-from lookhear.data.items import Item, Problem, Problems
+from lookhear.data.corpora.jsonlists import Entry, entries, read_head, write_list
+from lookhear.data.items import Item, Problems
 from lookhear.data.schema import Corpus
 from lookhear.data.store import new_folder
 from lookhear.errors import UserError, did_you_mean
@@ -156,12 +155,8 @@ def _captions(value: Mapping[str, Any]) -> list[Any]:
 
 def _items(lists: list[Captions], problems: Problems) -> Iterator[Item]:
     for reader in lists:
-        for entry in gathered(reader.path, _looks, picture_of):
-            if entry.value is None:
-                what = f"entry {entry.number}: {entry.fault}"
-                problems.add(Problem(str(reader.path), entry.line, what, "Mend the entry, or copy the file again."))
-            else:
-                yield from _of_entry(reader, entry, entry.value, problems)
+        for entry, value in reader.entries(_looks, problems):
+            yield from _of_entry(reader, entry, value, problems)
 
 
 def _of_entry(reader: Captions, entry: Entry, value: Mapping[str, Any], problems: Problems) -> Iterator[Item]:

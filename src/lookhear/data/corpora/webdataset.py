@@ -30,7 +30,7 @@ from typing import Any
 import pyarrow as pa
 
 from lookhear.data.corpora import Raw
-from lookhear.data.corpora.cells import SPLITS, as_column, strings, words_of
+from lookhear.data.corpora.cells import SPLITS, as_column, is_unicode, strings, words_of
 from lookhear.data.corpora.tarshards import Sample, read_samples
 from lookhear.data.items import Item, Media, Problem, Problems
 from lookhear.data.read import COLUMNS
@@ -88,7 +88,8 @@ def open_raw(source: Path, options: Mapping[str, str]) -> Raw:
         for name, value in _about(sample)[0].items():
             told.setdefault(name, []).append(value)
     ours = {*SCHEMA.names, *(f.name for f in OURS), *(n for name in _NAMES for n in COLUMNS[name])}
-    extra = tuple(pa.field(name, _type(values)) for name, values in sorted(told.items()) if name not in ours)
+    names = sorted(name for name in told if name not in ours and is_unicode(name))
+    extra = tuple(pa.field(name, _type(told[name])) for name in names)
     reader = _Reader(folder, kinds, wanted, options.get("ids") == "shard", extra)
     return Raw(folder.resolve().name, partial(reader.items, shards), extra)
 

@@ -31,6 +31,7 @@ from lookhear.data.corpora.flickr_lists import left_over, lines_of, split_name, 
 from lookhear.data.corpora.flickr_names import put_back, read_own
 from lookhear.data.corpora.yfacc_write import write_raw
 from lookhear.data.items import Item, Media, Problem, Problems, Word
+from lookhear.data.schema import safe_path
 from lookhear.errors import UserError, did_you_mean
 
 __all__ = ["open_raw", "recognises", "write_raw"]
@@ -254,7 +255,12 @@ class _Reader:
             )
             own = self.own.get(name)
             if sound is not None:
-                item.audio = Media(path=sound, name=sound.relative_to(self.files.source).as_posix())
+                try:
+                    path = safe_path(sound.parent, sound.name)
+                except UserError as e:
+                    self.problems.refuse(item, e.what, "Put the recording itself there.")
+                    continue
+                item.audio = Media(path=path, name=sound.relative_to(self.files.source).as_posix())
                 item.speaker = name.split("_", 1)[0]
                 item.words = self._words(item, f"{image}_{number}")
             if sound is None and own is None:
@@ -274,7 +280,7 @@ class _Reader:
         if path is None:
             return None
         try:
-            tiers = read_annotation(path).tiers
+            tiers = read_annotation(safe_path(path.parent, path.name)).tiers
             if not tiers:
                 raise UserError(f"{path}: no tier in it", "Align the recording again.")
         except UserError as e:

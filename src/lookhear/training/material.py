@@ -1,0 +1,134 @@
+"""What speech learns from: the recipe's objectives, what is seen in the pictures, and recordings in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lookhear.data.pairing import Pairing, pair_up
+from lookhear.data.schema import Corpus
+from lookhear.errors import UserError
+from lookhear.models.model import Model
+from lookhear.objectives.asked import AskedWords
+from lookhear.objectives.base import Objective
+from lookhear.recipe import Recipe
+from lookhear.training.annealed import Annealed
+from lookhear.training.batches import SpeechBatches
+from lookhear.training.fit import BatchSource
+from lookhear.training.mels import StreamedMels, frames_of, gigabytes, log_mels
+from lookhear.training.pictures import look
+from lookhear.training.tags import tag_pictures
+
+__all__ = ["objectives_and_targets", "speech_batches", "training_pairs", "training_pictures"]
+
+
+def training_pictures(recipe: Recipe, corpus: Corpus) -> NDArray[np.int64]:
+    """Rows of the pictures that speech learns from."""
+    split = np.array(corpus.column("split"), dtype=object)
+    return corpus.pictures[np.isin(split[corpus.pictures], recipe.data.train)]
+
+
+def training_pairs(recipe: Recipe, corpus: Corpus, pictures: NDArray[np.int64]) -> Pairing:
+    """The recordings that speech learns from, and what goes with them.
+
+    Raises:
+        UserError: there are none, or they lack what the recipe asks for.
+    """
+    split = np.array(corpus.column("split"), dtype=object)
+    rows = corpus.recordings[np.isin(split[corpus.recordings], recipe.data.train)]
+    if not len(rows):
+        raise UserError(f"{corpus.name}: no recordings in {', '.join(recipe.data.train)}", "Set data.train.")
+    data = recipe.data
+    return pair_up(
+        corpus,
+        rows,
+        pictures,
+        recipe.seed,
+        pictured=data.pictured,
+        texted=data.texted,
+        apart=data.texts_apart,
+        noise=data.noise,
+    )
+
+
+def objectives_and_targets(
+    model: Model, recipe: Recipe, corpus: Corpus, pictures: NDArray[np.int64]
+) -> tuple[list[Objective], Tensor, dict[str, Tensor]]:
+    """The recipe's objectives, and what they learn from the pictures: (P, D) vectors, and (P, V) tags by objective.
+
+    Raises:
+        UserError: the recipe asks for tags twice in one way.
+    """
+    vectors, tags, built = None, dict[str, Tensor](), list[Objective]()
+    for config in recipe.objectives:
+        if isinstance(config, AskedWords):
+            if config.kind in tags:
+                raise UserError(f"recipe {recipe.name!r} has several objectives of kind {config.kind!r}", "Keep one.")
+            found, vectors = tag_pictures(config, model, corpus, recipe.data.teacher, pictures)
+            built.append(config.build(model, found))
+            tags[config.kind] = found.probabilities
+        else:
+            built.append(config.build())
+    return built, look(model, corpus, pictures)[0] if vectors is None else vectors, tags
+
+
+def speech_batches(
+    model: Model,
+    recipe: Recipe,
+    corpus: Corpus,
+    pairing: Pairing,
+    pictures: NDArray[np.int64],
+    targets: tuple[Tensor, dict[str, Tensor]],
+    folder: Path,
+    progress: bool,
+) -> tuple[BatchSource, Sequence[Tensor]]:
+    """Batches of the recordings of a pairing, and their log-mels.
+
+    Args:
+        targets: (P, D) vectors and (P, V) tags of the pictures.
+        folder: where log-mels that do not fit in memory are kept.
+    """
+    tower, rows = model.audio, pairing.rows
+    assert tower is not None
+    lengths = frames_of(corpus, rows, tower)
+    mels: Sequence[Tensor]
+    if gigabytes(lengths, tower.channels) <= recipe.data.in_memory:
+        mels = log_mels(tower, corpus, rows, progress)
+    else:
+        mels = StreamedMels(tower, corpus, rows, folder=folder, most=recipe.data.on_disk)
+    ids = corpus.table["id"].take(rows).to_pylist()
+    sizes = (*recipe.training.smaller_batches, recipe.training.batch_size)
+    sources = [
+        SpeechBatches(
+            mels,
+            pairing.groups,
+            ids,
+            targets[0],
+            corpus.groups[pictures],
+            size,
+            recipe.seed,
+            recipe.augment,
+            targets[1],
+            lengths,
+            pairing.pictured,
+            _own_texts(model, corpus, pairing),
+        )
+        for size in sizes
+    ]
+    return (sources[0] if len(sources) == 1 else Annealed(sources, recipe.training.epochs)), mels
+
+
+def _own_texts(model: Model, corpus: Corpus, pairing: Pairing) -> dict[int, Tensor]:
+    """Recording → unit vector of its text, for those that are learned from it."""
+    chosen = np.flatnonzero(pairing.texted)
+    if not len(chosen):
+        return {}
+    texts = corpus.table["text"].take(pairing.rows[chosen]).to_pylist()
+    with torch.inference_mode():
+        vectors = model.embed_texts(texts).pooled.clone()
+    return dict(zip(chosen.tolist(), vectors))

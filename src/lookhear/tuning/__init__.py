@@ -1,0 +1,1 @@
+"""A recipe's numbers searched by Optuna, on validation items only."""
