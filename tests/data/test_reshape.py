@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,6 +101,89 @@ def test_what_lies_elsewhere_goes_along_but_is_not_merged(tmp_path: Path, tiny_f
     assert path.samefile(folder / "a.flac")
     with pytest.raises(UserError, match="lie elsewhere"):
         merge([raw, corpus(tmp_path / "c", rows(4))], tmp_path / "x")
+
+
+def spoken_pictures() -> Rows:
+    """As ``prepare`` leaves captions: a picture's bytes with its first recording alone, or in a row of its own."""
+    sound = {"path": None, "bytes": b"sound"}
+    items: Rows = []
+    for k in range(6):
+        shown = {"image": {"path": f"{k}.png", "bytes": b"%d" % k}, "image_hash": b"%016d" % k}
+        for n, who in enumerate(("ann", "ben")):
+            lies = shown if not n else {"image_hash": shown["image_hash"]}
+            items.append({"id": f"{k}_{n}", "group": f"g{k}", "speaker": who, "audio": sound, "text": "x", **lies})
+    for k in range(6, 9):
+        items.append({"id": f"{k}", "group": f"g{k}", "image": {"path": f"{k}.png", "bytes": b"%d" % k}})
+        items += [
+            {"id": f"{k}_{w}", "group": f"g{k}", "speaker": w, "audio": sound, "text": "x"} for w in ("ann", "ben")
+        ]
+    return items
+
+
+def shown(corpus: Corpus) -> dict[str, bytes]:
+    """Group → its picture."""
+    groups = corpus.column("group")
+    return {groups[row]: corpus.media("image", int(row)) for row in corpus.pictures}  # type: ignore[misc]
+
+
+def whole_pictures(folder: Path) -> Corpus:
+    extra = [pa.field("image_hash", pa.binary())]
+    return read_store(write_corpus(spoken_pictures(), folder, {"name": "c"}, extra=extra))
+
+
+def test_a_part_keeps_the_pictures_of_its_recordings(tmp_path: Path) -> None:
+    whole = whole_pictures(tmp_path / "whole")
+    part = read_store(subset(whole, tmp_path / "part", {"speaker": ["ben"]}))
+    assert part.column("id") == [r["id"] for r in spoken_pictures() if r.get("speaker") == "ben"]
+    assert shown(part) == shown(whole)
+    assert len(part.pictures) == 9
+
+
+@pytest.mark.parametrize("by", ["speaker", "random"])
+def test_each_new_split_keeps_the_pictures_of_its_recordings(tmp_path: Path, by: str) -> None:
+    whole = whole_pictures(tmp_path / "whole")
+    made = read_store(split(whole, tmp_path / "made", by, {"train": 1, "test": 1}, seed=1))
+    assert made.column("id") == whole.column("id")
+    for name in ("train", "test"):
+        some = made.select(name)
+        assert set(some.column("group")) == set(shown(some))
+        assert shown(some).items() <= shown(whole).items()
+        assert len(some.pictures) == len(shown(some))  # each but once
+
+
+def test_where_a_group_has_several_pictures_none_is_guessed(tmp_path: Path) -> None:
+    items = [{"id": f"p{k}", "group": "seven", "image": {"path": None, "bytes": b"%d" % k}} for k in range(3)]
+    items += [{"id": "u", "group": "seven", "speaker": "ann", "text": "seven"}]
+    part = read_store(subset(corpus(tmp_path / "c", items), tmp_path / "part", {"speaker": ["ann"]}))
+    assert len(part.pictures) == 0
+
+
+@pytest.mark.parametrize("by", ["picture", "speaker", "both"])
+def test_chains_of_things_in_common_stay_together(tmp_path: Path, by: str) -> None:
+    """a and b share a picture, b and c a speaker, c and d a sound, d and e a group: by all of these, one unit."""
+    chain = [
+        {"group": "g1", "speaker": "s1", "image_hash": b"A", "audio_hash": b"1"},
+        {"group": "g2", "speaker": "s2", "image_hash": b"A", "audio_hash": b"2"},
+        {"group": "g3", "speaker": "s2", "image_hash": b"B", "audio_hash": b"3"},
+        {"group": "g4", "speaker": "s3", "image_hash": b"C", "audio_hash": b"3"},
+        {"group": "g4", "speaker": "s4", "image_hash": b"D", "audio_hash": b"4"},
+    ]
+    items: Rows = [
+        {"id": f"{k}_{n}", **{c: v if isinstance(v, bytes) else f"{k}{v}" for c, v in row.items()}}
+        for k in range(8)
+        for n, row in enumerate(chain)
+    ]
+    for k in range(8):
+        for row in items[5 * k : 5 * k + 5]:
+            row.update({c: b"%d" % k + row[c] for c in ("image_hash", "audio_hash")})
+    extra = [pa.field(name, pa.binary()) for name in ("image_hash", "audio_hash")]
+    whole = read_store(write_corpus(items, tmp_path / "whole", {"name": "c"}, extra=extra))
+    made = read_store(split(whole, tmp_path / "made", by, {"train": 1, "val": 1, "test": 1}, seed=2))
+    leaks = {f.of for f in check(made) if f.kind == "leak"}
+    assert leaks <= {"picture": {"speaker"}, "speaker": {"picture"}, "both": set()}[by]
+    if by == "both":
+        told = made.column("split")
+        assert all(len(set(told[5 * k : 5 * k + 5])) == 1 for k in range(8))
 
 
 @settings(max_examples=25)

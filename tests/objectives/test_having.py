@@ -31,7 +31,7 @@ def test_what_is_lacking_is_left_out_of_each_objective() -> None:
     for objective, there in zip(objectives, (IMAGE, TEXT)):
         alone = batch(present=False).take(there.nonzero()[:, 0])
         wanted = objective(Views(SimpleNamespace(), alone))
-        assert {k: float(found[k]) for k in wanted} == pytest.approx({k: float(v) for k, v in wanted.items()})
+        assert {k: found[k].item() for k in wanted} == pytest.approx({k: v.item() for k, v in wanted.items()})
     assert len(found) == 2
 
 

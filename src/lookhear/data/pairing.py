@@ -73,9 +73,9 @@ def pair_up(
             left.
     """
     draw = np.random.default_rng((seed, 7))
-    place = draw.permutation(len(rows)) / max(len(rows), 1)
-    seen = place < pictured
-    read = place >= 1 - texted if apart else place < texted
+    place, n = draw.permutation(len(rows)), len(rows)
+    seen = place < round(pictured * n)
+    read = place >= n - round(texted * n) if apart else place < round(texted * n)
     has_text = corpus.table["text"].is_valid().to_numpy()[rows]
     if (read & ~has_text).any():
         lacking = int((read & ~has_text).sum())

@@ -33,11 +33,11 @@ __all__ = [
     "word_times",
 ]
 
-_AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a"}
-_IMAGE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"}
-_ENDINGS = {"audio": _AUDIO, "image": _IMAGE}
-_ANY_FILE = ("file", "path", "filename")
-"""Names of columns that do not tell whether files are recordings or pictures."""
+_ENDINGS = {
+    "audio": {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a"},
+    "image": {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"},
+}
+_ANY_FILE = ("file", "path", "filename")  # names that do not tell whether files are recordings or pictures
 COLUMNS = {
     "audio": ("audio", "wav", "recording", "file", "path", "filename"),
     "image": ("image", "img", "picture", "photo", "file", "path", "filename"),
@@ -154,8 +154,7 @@ def find_columns(
                 values = [v for row in rows[:50] if (v := row.get(theirs))]
                 paths = [v for v in values if isinstance(v, str) and Path(v).suffix.lower() in _ENDINGS[ours]]
                 inside = [] if theirs in _ANY_FILE else [v for v in values if _holds_file(v)]
-                least = len(values) // 2 + 1 if theirs in _ANY_FILE else 1  # some rows may be wrong
-                if len(paths) + len(inside) < least:
+                if len(paths) + len(inside) <= (len(values) // 2 if theirs in _ANY_FILE else 0):  # a few may be wrong
                     continue
                 if not inside and not any(_is_file(folder / v) for v in paths) and theirs not in ("file", "path"):
                     # Names of pictures that are kept elsewhere still say which captions belong together.
@@ -163,6 +162,9 @@ def find_columns(
                     continue
             found[ours] = theirs
             break
+    if not {"audio", "image", "text"} & set(found) and found.get("group") in (*COLUMNS["audio"], *COLUMNS["image"]):
+        told = f"{where}: column {found['group']!r} names files, and none of them is in {folder}"
+        raise UserError(told, "Put the manifest where its paths start from.")
     if not {"audio", "image", "text"} & set(found):
         raise UserError(
             f"{where}: no column names recordings, pictures or texts", f"Name one: columns = {{...}}; has {known}."
@@ -188,8 +190,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[dict[str, Any]],
     rows = read_manifest_rows(path, columns)
     if not rows:
         raise UserError(f"{path}: the manifest has no rows", "List at least one item.")
-    found = find_columns(rows, columns, path.parent, path)
-    return rows, found
+    return rows, find_columns(rows, columns, path.parent, path)
 
 
 def _join_vectors(folder: Path, vectors: Vectors) -> dict[str, np.ndarray]:
@@ -321,7 +322,7 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
             "language": _text(row, found, "language"),
             "vector": vector,
             "words": word_times(row.get("words")),
-            "things": row.get("things") if _all_strings(row.get("things")) else None,
+            "things": row.get("things") if _are_strings(row.get("things")) else None,
             **{k: row.get(k) for k in extra},
         }
         if source.vectors and classes:
@@ -347,7 +348,7 @@ def word_times(value: Any) -> list[dict[str, Any]] | None:
     return [{"word": str(word), "start": float(start), "end": float(end)} for word, start, end in times]
 
 
-def _all_strings(value: Any) -> bool:
+def _are_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in value)
 
 

@@ -285,6 +285,16 @@ def test_no_file_is_lost(files: list[tuple[str, str]], pattern: str) -> None:
         assert len([k for k, name in enumerate(shown) if k == 0 or shown[k - 1] != name]) == len(set(shown))
 
 
+def test_a_picture_goes_with_its_recording_that_is_refused(tmp_path: Path) -> None:
+    for name in ("a.wav", "a.png", "x/a.txt", "y/a.txt"):
+        write(tmp_path / name, "x")
+    items, problems = read(tmp_path, "folder")
+    assert items == []
+    told = {Path(p["file"]).relative_to(tmp_path).as_posix(): p["what"] for p in problems}
+    assert set(told) == {"a.wav", "a.png", "x/a.txt", "y/a.txt"}
+    assert told["a.png"] == "a picture of a.wav, which is refused"
+
+
 def test_it_gives_the_same_items_again_and_strict_stops(tmp_path: Path) -> None:
     for name in ("b/2.wav", "a/1.wav", "stray.wav"):
         sound(tmp_path / "raw" / name, seed=len(name))

@@ -108,6 +108,16 @@ def test_a_wrong_path_does_not_hide_the_column(tmp_path: Path) -> None:
     assert [p["line"] for p in told] == [2, 3, 4]
 
 
+def test_recordings_that_all_lie_elsewhere_are_told_of(tmp_path: Path) -> None:
+    items, told = read(jsonl(tmp_path, *({"audio": f"wavs/{k}.wav", "text": "x"} for k in range(3))), "manifest")
+    assert [(i.audio, i.text, i.group) for i in items] == [(None, "x", f"wavs/{k}.wav") for k in range(3)]
+    assert [p["what"] for p in told] == [
+        f"column 'audio' names files, and none of them is in {tmp_path}: it only tells groups"
+    ]
+    with pytest.raises(UserError, match="column 'audio' names files, and none of them is in"):
+        read(jsonl(tmp_path, {"id": "a", "audio": "../a.wav"}), "manifest")
+
+
 @pytest.mark.parametrize(
     ("rows", "ids", "lines"),
     [

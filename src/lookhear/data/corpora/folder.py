@@ -154,10 +154,15 @@ class _Folder:
             problems.add(fault)
         used: set[str] = set()
         for parts in self._plan(used, problems).values():
+            given = 0
             for audio, image in parts:
                 item = self._item(audio, image, used, problems)
                 if item is not None:
+                    given += 1
                     yield item
+            sound, shown = parts[0]
+            if not given and sound is not None and shown is not None:
+                self._refuse(shown, f"a picture of {sound}, which is refused", "Mend what is told of that.", problems)
         for path in self.texts.files:
             if path not in used and split_path(path)[1].lower() not in ABOUT:
                 what = "a text that belongs to no recording and no picture"

@@ -52,13 +52,13 @@ class _Columns:
     Attributes:
         found: our name → the manifest's.
         held: of ``HELD``, those that hold what we mean by them.
-        unread: names that mean something to us and hold something else, or that are no Unicode.
+        unread: columns that mean something to us and hold something else, or that are no Unicode, and what is said.
     """
 
     found: Mapping[str, str]
     held: frozenset[str]
     extra: tuple[pa.Field, ...]
-    unread: tuple[str, ...]
+    unread: Mapping[str, str]
 
 
 def recognises(source: Path) -> bool:
@@ -93,7 +93,10 @@ def open_raw(source: Path, options: Mapping[str, str]) -> Raw:
     names = [k for k in dict.fromkeys(k for row in first for k in row) if k not in taken]
     held = frozenset(n for n in HELD if n in names and any(_fits(n, row.get(n)) for row in first))
     kept = [n for n in names if n not in SCHEMA.names and is_unicode(n)]
-    unread = tuple(n for n in names if n not in kept and n not in held and n not in found.values())
+    wrong = [n for n in names if n not in kept and n not in held and n not in found.values()]
+    unread = {n: "is not read" + (f": it holds no {n}" if n in SCHEMA.names else "") for n in wrong}
+    if "group" not in columns and found.get("group") in (*COLUMNS["audio"], *COLUMNS["image"]):
+        unread[found["group"]] = f"names files, and none of them is in {path.parent}: it only tells groups"
     # The seconds of a recording and the like are measured.
     fields = [n for n in kept if n not in {f.name for f in OURS}]
     extra = tuple(pa.field(name, _type([row.get(name) for row in first])) for name in fields)
@@ -216,13 +219,9 @@ def _parquet(path: Path) -> Iterator[Line]:
 
 
 def _items(path: Path, options: Mapping[str, str], columns: _Columns, problems: Problems) -> Iterator[Item]:
-    for name in columns.unread:
-        what = (
-            f"column {name!r} is not read: it holds no {name}"
-            if name in SCHEMA.names
-            else f"column {name!r} is not read"
-        )
-        problems.add(Problem(str(path), None, what, "Give it another name, or the form that is meant.", "repaired"))
+    for name, said in columns.unread.items():
+        fix = "Give it another name, or the form that is meant."
+        problems.add(Problem(str(path), None, f"column {name!r} {said}", fix, "repaired"))
     for number, row, fault in _lines(path, options):
         if row is None:
             problems.add(Problem(str(path), number, fault, "Mend the line."))
