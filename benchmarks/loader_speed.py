@@ -170,6 +170,12 @@ def main() -> None:
     for way, speeds in found.items():
         share = np.median(np.array(speeds) / np.array(found[TOWER]))
         table.append([way, f"{np.median(speeds):.0f}", f"{min(speeds):.0f} to {max(speeds):.0f}", f"{share:.1f}"])
+    first, later, train = (np.array(found[way]) for way in (FIRST, LATER, TOWER))
+    epochs = load_recipe("picturebook").training.epochs
+    run = epochs / (1 / first + (epochs - 1) / later)
+    spread = f"{run.min():.0f} to {run.max():.0f}"
+    whole = f"ours, over the recipe's {epochs:g} epochs"
+    table.insert(4, [whole, f"{np.median(run):.0f}", spread, f"{np.median(run / train):.1f}"])
     print(f"{len(rows)} recordings, {given.workers} workers, {given.rounds} rounds\n")
     print(markdown(table))
 

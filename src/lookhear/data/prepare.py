@@ -32,7 +32,7 @@ __all__ = ["PROBLEMS", "prepare"]
 
 PROBLEMS = "problems.jsonl"
 SHARD_ROWS = 500
-FIRST_SHARDS, LARGER = 16, 8
+FIRST_SHARDS, LARGER = 4, 4
 """So many shards have ``SHARD_ROWS``, that all workers have some of a small corpus; the others so many times as many,
 for each shard costs whoever opens the corpus memory."""
 SHARD_BYTES = 32 << 20

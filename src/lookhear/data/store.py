@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 MANIFEST = "corpus.json"
-BATCH_ROWS, BATCH_BYTES = 4096, 16 << 20
+BATCH_ROWS, BATCH_BYTES = 2048, 16 << 20
 """The most of a record batch, which is held in memory while it is written; each costs whoever opens the corpus some
 kilobytes, so small ones would add up to more than that."""
 _AGAIN = "Delete the folder and prepare the corpus again."
