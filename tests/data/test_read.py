@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lookhear.data.images import load_image
-from lookhear.data.read import Captions, Source, Vectors, concat, open_corpus, read_source
+from lookhear.data.read import Captions, Source, concat, open_corpus, read_source
 from lookhear.data.store import write_corpus
+from lookhear.data.vectors import Vectors
 from lookhear.errors import UserError
 
 ROWS: list[dict[str, Any]] = [

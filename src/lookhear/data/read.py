@@ -16,16 +16,16 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from lookhear.core import Section
-from lookhear.data.manifest import find_manifest, load_npz, npz_array, read_manifest_rows
+from lookhear.data.manifest import find_manifest, read_manifest_rows
 from lookhear.data.schema import SCHEMA, Corpus, safe_path
 from lookhear.data.store import read_store
+from lookhear.data.vectors import Vectors, class_names, class_shares, join_vectors
 from lookhear.errors import UserError, did_you_mean
 
 __all__ = [
     "COLUMNS",
     "Captions",
     "Source",
-    "Vectors",
     "concat",
     "find_columns",
     "open_corpus",
@@ -48,26 +48,6 @@ COLUMNS = {
     "speaker": ("speaker", "speaker_id", "voice"),
     "language": ("language", "lang"),
 }
-
-
-class Vectors(Section):
-    """Image vectors computed elsewhere, in an npz archive or a Parquet file beside the manifest, joined by id.
-
-    Attributes:
-        values: the array (or column) of the vectors.
-        probabilities: an array of class probabilities for the same pictures. Their square roots, which are of unit
-            length (two such vectors are as far apart as the distributions by Hellinger's measure), follow the
-            vector, itself brought to unit length, at ``probability_weight`` times that length.
-        classes: a file of the classes' names, a line each. The probabilities are then a column of their own too, called
-            ``classes``, which an objective may ask (``tagger = "classes"``).
-    """
-
-    file: str
-    ids: str = "ids"
-    values: str = "embedding"
-    probabilities: str | None = None
-    probability_weight: float = Field(0.5, gt=0)
-    classes: str | None = None
 
 
 class Captions(Section):
@@ -193,73 +173,6 @@ def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[dict[str, Any]],
     return rows, find_columns(rows, columns, path.parent, path)
 
 
-def _join_vectors(folder: Path, vectors: Vectors) -> dict[str, np.ndarray]:
-    path = safe_path(folder, vectors.file)
-    names = [vectors.values] + ([] if vectors.probabilities is None else [vectors.probabilities])
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowInvalid, OSError) as e:
-            raise UserError(
-                f"{path}: not a readable Parquet file ({str(e).splitlines()[0]})", "Copy it again."
-            ) from None
-        for key in (vectors.ids, *names):
-            if key not in table.column_names:
-                raise UserError(f"{path}: no column {key!r}", did_you_mean(key, table.column_names))
-        ids, given = table[vectors.ids].to_pylist(), [table[name].to_pylist() for name in names]
-    else:
-        with load_npz(path) as archive:
-            ids = npz_array(archive, vectors.ids, path).tolist()
-            given = [npz_array(archive, name, path) for name in names]
-    parts = [_matrix(values, len(ids), name, path) for values, name in zip(given, names)]
-    if vectors.probabilities is not None:
-        if not (np.isfinite(parts[1]).all() and (parts[1] >= 0).all()):
-            raise UserError(
-                f"{path}: {vectors.probabilities!r} holds numbers below 0 or NaN",
-                "Name an array of probabilities (not of logits).",
-            )
-        parts = [_unit(parts[0]), vectors.probability_weight * _unit(np.sqrt(parts[1]))]
-    return dict(zip(map(str, ids), np.concatenate(parts, 1)))
-
-
-def _class_names(folder: Path, vectors: Vectors) -> list[str]:
-    path = safe_path(folder, vectors.classes or "")
-    if vectors.probabilities is None:
-        raise UserError(f"{path}: names of classes without their probabilities", "Name the array: probabilities = ….")
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as e:
-        raise UserError(f"{path}: cannot be read ({e})", "Give a text file, a name a line.") from None
-
-
-def _shares(vector: np.ndarray, vectors: Vectors, count: int, folder: Path) -> np.ndarray:
-    """(C,) probabilities, which add up to one, out of a joined vector's end."""
-    tail = vector[-count:] / vectors.probability_weight
-    # The other numbers are of unit length too, so a wrong count of names shows in the sum.
-    if count >= len(vector) or abs(float(np.square(tail).sum()) - 1) > 1e-3:
-        raise UserError(
-            f"{folder / str(vectors.classes)}: {count} names, which is not the number of classes", "Check it."
-        )
-    return np.square(tail)
-
-
-def _matrix(given: Any, rows: int, name: str, path: Path) -> np.ndarray:
-    try:
-        values = np.array(given, dtype=np.float32)
-    except (ValueError, TypeError):
-        values = np.zeros(0, dtype=np.float32)
-    if values.ndim != 2 or len(values) != rows:
-        raise UserError(f"{path}: {name!r} is not one vector of equal width for each id", "Write it again.")
-    return values
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length > 0, length, 1)
-
-
 def _texts(row: Mapping[str, Any], name: str | None, captions: Captions | None, where: Path) -> list[str | None]:
     if captions is not None:
         if captions.column not in row:
@@ -289,8 +202,8 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
     rows, found = _rows(path, source.columns)
     if source.splits:
         rows = [r for r in rows if str(r.get(found.get("split", "split"))) in source.splits]
-    vectors = _join_vectors(folder, source.vectors) if source.vectors else {}
-    classes = _class_names(folder, source.vectors) if source.vectors and source.vectors.classes else []
+    vectors = join_vectors(folder, source.vectors) if source.vectors else {}
+    classes = class_names(folder, source.vectors) if source.vectors and source.vectors.classes else []
     checked: set[str] = set()
     prefix = Path(folder.resolve().relative_to(root.resolve()))
 
@@ -326,7 +239,7 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
             **{k: row.get(k) for k in extra},
         }
         if source.vectors and classes:
-            common["classes"] = _shares(vectors[key], source.vectors, len(classes), folder)
+            common["classes"] = class_shares(vectors[key], source.vectors, len(classes), folder)
         for k, text in enumerate(texts):
             row_id = key if len(texts) == 1 else f"{key}_{k}"
             items.append({**common, "id": row_id, "text": text, **(_text_only(common) if k else {})})
