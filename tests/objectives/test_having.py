@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lookhear.core import Batch, Features, Padded
+from lookhear.errors import UserError
 from lookhear.objectives.base import Learner, Views
 from lookhear.objectives.contrastive import InfoNCE
 
@@ -61,3 +62,20 @@ def test_a_tower_runs_once_for_the_whole_batch() -> None:
     raw = Batch({**batch().inputs, "audio": Padded(torch.randn(5, 4))}, batch().group, present=batch().present)
     Learner(Model(), [InfoNCE.Config(b=b).build() for b in ("image", "text")])(raw)
     assert calls == [5]
+
+
+def test_a_batch_with_nothing_to_learn_from_is_passed_over() -> None:
+    model = torch.nn.Module()
+    model.weight = torch.nn.Parameter(torch.ones(2))
+    few = Batch(batch().inputs, batch().group, batch().ids, {}, {"image": torch.arange(5) == 2})
+    found = Learner(model, [InfoNCE.Config().build()])(few)
+    assert {k: v.item() for k, v in found.items()} == {"nothing": 0.0}
+    found["nothing"].backward()
+    assert not model.weight.grad.any()
+
+
+def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
+    with pytest.raises(UserError, match=r"data\.pictured and data\.texted work in one process"):
+        Views(SimpleNamespace(), batch()).having({"audio", "image"})

@@ -12,11 +12,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from lookhear.core import Features, Section
-from lookhear.models.speech import SpeechTower
 
 __all__ = ["TagHead"]
-
-Pooling = Literal["max", "mean", "log_sum_exp", "noisy_or", "linear_softmax", "attention"]
 
 
 class TagHead(nn.Module):
@@ -76,10 +73,6 @@ class TagHead(nn.Module):
             nn.init.constant_(list(self.score.parameters())[-1], -4.0)
         self.query = nn.Parameter(torch.randn(v, width) / width**0.5) if config.reading == "query" else None
         self.weigh = nn.Conv1d(width, v, 1) if config.reading == "attention" else None
-
-    @staticmethod
-    def over(tower: SpeechTower, config: Config, names: Iterable[str]) -> TagHead:
-        return TagHead(config, tower.width, names)
 
     def forward(self, features: Features) -> Features:
         """The same features with ``tags`` (B, V) and ``tag_curve`` (B, N, V), and without ``hidden``."""

@@ -251,7 +251,7 @@ class Model(nn.Module):
         if evidence:
             model.evidence = WordEvidence(evidence[0], teacher.dim, evidence[1])
         if head_config is not None and model.audio is not None:
-            model.head = TagHead.over(model.audio, head_config, names)
+            model.head = TagHead(head_config, model.audio.width, names)
         try:
             missing, unexpected = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
         except (OSError, SafetensorError, RuntimeError) as e:

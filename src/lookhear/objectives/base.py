@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from lookhear.core import Batch, Features, Losses, Padded
@@ -48,8 +49,16 @@ class Views:
         return self.batch.group
 
     def having(self, names: Iterable[str]) -> Views:
-        """The same of those items alone that have all of these inputs."""
+        """The same of those items alone that have all of these inputs.
+
+        Raises:
+            UserError: items that lack some, in several processes: their shares of a batch would not be alike.
+        """
         asked = [self.batch.present[name] for name in names if name in self.batch.present]
+        if asked and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+            raise UserError(
+                "data.pictured and data.texted work in one process", "Train without torchrun, or leave them out."
+            )
         if not asked or bool(torch.stack(asked).all()):
             return self
         return _Some(self, torch.stack(asked).all(0).nonzero()[:, 0])
@@ -115,6 +124,8 @@ class Learner(nn.Module):
                 continue
             for name, value in objective(some).items():
                 losses[name] = losses[name] + value if name in losses else value
+        if not losses:  # nothing to learn from this batch, which the loop goes on after
+            losses["nothing"] = 0 * next(p for p in self.parameters() if p.requires_grad).sum()
         return losses
 
     def after_step(self, step: int) -> None:

@@ -45,7 +45,7 @@ class TagHeadLoss(Objective):
         balance: Literal["none", "entropy", "positives"] = "none"
 
         def build(self, model: Any, tags: Tags) -> TagHeadLoss:
-            model.head = TagHead.over(model.audio, self.head, tags.words)
+            model.head = TagHead(self.head, model.audio.width, tags.words)
             return TagHeadLoss(self, tags.share)
 
     prior: Tensor
