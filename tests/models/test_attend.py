@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
+from tower_checks import every_parameter_learns, two_steps_change_all
 
 from lookhear import audio
 from lookhear.audio import pad_audio
@@ -23,7 +23,6 @@ from lookhear.models.model import Model
 from lookhear.models.speech import SpeechTower
 from lookhear.models.teacher import EmbeddedTeacher
 from lookhear.models.towers import SpeechTowerConfig
-from lookhear.training.train import train
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "cnn_attend": {"kind": "cnn_attend", "width": 6, "hidden": 10},
@@ -83,12 +82,11 @@ def test_sizes_by_hand(made: Any, convolutions: int, width: int, step: float, fr
 
 def test_models_with_their_heads_by_hand() -> None:
     words = [f"w{i}" for i in range(67)]
-    attend = TagHead.over(
-        AttendTower.Config(kind="cnn_attend").build(8), TagHead.Config(reading="query", mlp=8192), words
-    )
+    tower = AttendTower.Config(kind="cnn_attend").build(8)
+    attend = TagHead(TagHead.Config(reading="query", mlp=8192), tower.width, words)
     assert FIVE + 1_057_000 + count(attend) == 9_772_065  # of which 67,000 are the queries: "about 9.7 M" without
     head = TagHead.Config(reading="log_sum_exp", r=1.2, kernel=11)
-    psc = TagHead.over(PscTower.Config(kind="psc").build(8), head, words)
+    psc = TagHead(head, PscTower.Config(kind="psc").build(8).width, words)
     assert count(psc) == (96 * 11 + 1) * 67  # the sixth convolution
 
 
@@ -187,12 +185,7 @@ def test_a_vector_hears_its_field_around_its_middle(name: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_parameter_learns(name: str) -> None:
-    tower = build(name).train()
-    f = tower(pad_audio([noise(16000), noise(9000, 1), noise(12000, 2)]))
-    (f.pooled * torch.randn(3, DIM, generator=torch.Generator().manual_seed(3))).sum().backward()
-    still = [n for n, p in tower.named_parameters() if p.grad is None or not p.grad.any()]
-    assert still == []
-    assert all(torch.isfinite(p.grad).all() for p in tower.parameters() if p.grad is not None)
+    every_parameter_learns(build(name), pad_audio([noise(16000), noise(9000, 1), noise(12000, 2)]), DIM)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -211,15 +204,7 @@ def test_saved_and_loaded(name: str, encoder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cnn_attend", "psc", "cnn_pool"])
 def test_two_steps_of_training(name: str, tiny_book: Path, tiny_recipe: Path, tiny_run: Path, tmp_path: Path) -> None:
-    inline = ", ".join(f"{k} = {json.dumps(v)}" for k, v in CONFIGS[name].items())
-    changes = [f"teacher_run={tiny_run}", f"speech={{{inline}}}", "training.batch_size=5", "training.epochs=1"]
-    run = train(str(tiny_recipe), tiny_book, tmp_path / "run", changes=changes, progress=False)
-    torch.manual_seed(run.recipe.seed)
-    fresh = run.recipe.speech.build(run.model.dim).state_dict()
-    assert run.recipe.speech == config(CONFIGS[name])
-    learned = {k for k, v in run.model.audio.state_dict().items() if not torch.equal(v, fresh[k])}
-    assert learned == set(fresh)
-    assert json.loads((run.folder / "speech.log.jsonl").read_text().splitlines()[-1])["step"] >= 2
+    two_steps_change_all(CONFIGS[name], tiny_recipe, tiny_book, tiny_run, tmp_path / "run")
 
 
 @pytest.mark.parametrize(

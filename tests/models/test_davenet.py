@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
+from tower_checks import every_parameter_learns, two_steps_change_all
 
 from lookhear.audio import pad_audio
 from lookhear.core import Padded, pool, unit_from
@@ -23,7 +23,6 @@ from lookhear.models.norm import MaskedBatchNorm
 from lookhear.models.speech import SpeechTower
 from lookhear.models.teacher import EmbeddedTeacher
 from lookhear.models.towers import SpeechTowerConfig
-from lookhear.training.train import train
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "davenet": {"kind": "davenet", "widths": [4, 5, 6, 7, 8]},
@@ -216,12 +215,7 @@ def test_a_vector_hears_its_field_around_its_middle(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_parameter_learns(name: str) -> None:
-    tower = build(name).train()
-    f = tower(pad_audio([noise(16000), noise(9000, 1), noise(12000, 2)]))
-    (f.pooled * torch.randn(3, DIM, generator=torch.Generator().manual_seed(3))).sum().backward()
-    still = [n for n, p in tower.named_parameters() if p.grad is None or not p.grad.any()]
-    assert still == []
-    assert all(torch.isfinite(p.grad).all() for p in tower.parameters() if p.grad is not None)
+    every_parameter_learns(build(name), pad_audio([noise(16000), noise(9000, 1), noise(12000, 2)]), DIM)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -242,15 +236,7 @@ def test_saved_and_loaded(name: str, encoder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_two_steps_of_training(name: str, tiny_book: Path, tiny_recipe: Path, tiny_run: Path, tmp_path: Path) -> None:
-    inline = ", ".join(f"{k} = {json.dumps(v)}" for k, v in CONFIGS[name].items())
-    changes = [f"teacher_run={tiny_run}", f"speech={{{inline}}}", "training.batch_size=5", "training.epochs=1"]
-    run = train(str(tiny_recipe), tiny_book, tmp_path / "run", changes=changes, progress=False)
-    torch.manual_seed(run.recipe.seed)
-    fresh = run.recipe.speech.build(run.model.dim).state_dict()
-    assert run.recipe.speech == config(CONFIGS[name])
-    learned = {k for k, v in run.model.audio.state_dict().items() if not torch.equal(v, fresh[k])}
-    assert learned == set(fresh)
-    assert json.loads((run.folder / "speech.log.jsonl").read_text().splitlines()[-1])["step"] >= 2
+    two_steps_change_all(CONFIGS[name], tiny_recipe, tiny_book, tiny_run, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
