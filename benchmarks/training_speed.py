@@ -125,7 +125,7 @@ def source(recipe: Recipe, mels: list[torch.Tensor], batch_size: int, rng: np.ra
 def measure(recipe: Recipe, mels: list[torch.Tensor], batch_size: int, bf16: bool, steps: int) -> Speed:
     torch.manual_seed(0)
     model, batches = learner(recipe), source(recipe, mels, batch_size, np.random.default_rng(0))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     places = [divmod(i, batches.steps_per_epoch) for i in range(steps + 1)]
     drawn: list[Batch] = []
     draw = cpu_seconds(lambda i: drawn.append(batches.batch(*places[i])), steps)

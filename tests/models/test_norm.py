@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lookhear.core import lengths_to_mask
-from lookhear.models.norm import Centre, MaskedBatchNorm
+from lookhear.models.norm import Centre, MaskedBatchNorm, RowBatchNorm
 
 
 def batch(lengths: list[int], width: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,6 +39,37 @@ def test_equals_batchnorm1d_of_the_real_frames(lengths: list[int]) -> None:
     assert torch.allclose(ours(x, mask).transpose(1, 2)[mask], theirs(real), atol=1e-5)
 
 
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=5))
+def test_rows_are_normalised_as_the_real_frames_of_a_padded_batch(lengths: list[int]) -> None:
+    rows, padded = RowBatchNorm(3), MaskedBatchNorm(3)
+    for norm in (rows, padded):
+        norm.load_state_dict({"weight": torch.tensor([1.0, 2.0, -0.5]), "bias": torch.tensor([0.0, 1.0, 3.0])}, False)
+    x, mask = batch(lengths)
+    real = x.transpose(1, 2)[mask]
+    a, b = real.clone().requires_grad_(), x.clone().requires_grad_()
+    found, wanted = rows(a), padded(b, mask).transpose(1, 2)[mask]
+    assert torch.allclose(found, wanted, atol=1e-4)
+    assert torch.allclose(rows.mean, padded.mean, atol=1e-6)
+    assert torch.allclose(rows.var, padded.var, atol=1e-5)
+    (found**3).sum().backward()
+    (wanted**3).sum().backward()
+    if len(real) > 2:  # of two frames the gradient is rounding
+        assert torch.allclose(a.grad, b.grad.transpose(1, 2)[mask], atol=1e-2, rtol=1e-3)
+    rows.eval(), padded.eval()
+    assert torch.allclose(rows(real), padded(x, mask).transpose(1, 2)[mask], atol=1e-5)
+
+
+def test_two_forward_passes_before_one_backward() -> None:
+    """As when one tower hears two views of a batch: the second moves the statistics that the first began from."""
+    norm = RowBatchNorm(3)
+    x = torch.randn(8, 3, requires_grad=True)
+    first = norm(x)
+    norm.mean.zero_()
+    (first + norm(x)).pow(3).sum().backward()
+    assert x.grad is not None
+
+
 @pytest.mark.parametrize("junk", [0.0, 1e4])
 def test_padding_changes_no_statistics(junk: float) -> None:
     x, mask = batch([4, 7])
@@ -51,10 +82,12 @@ def test_padding_changes_no_statistics(junk: float) -> None:
     assert torch.allclose(short.var, long.var, atol=1e-5)
 
 
-def test_half_precision_is_summed_in_single_precision() -> None:
+@pytest.mark.parametrize("rows", [False, True])
+def test_half_precision_is_summed_in_single_precision(rows: bool) -> None:
     """257 ones are 256 in bfloat16, which has eight digits: the mean would be 0.996 and the variance not 0."""
-    norm = MaskedBatchNorm(3)
-    out = norm(torch.ones(1, 3, 257, dtype=torch.bfloat16), torch.ones(1, 257, dtype=torch.bool))
+    ones = torch.ones(1, 3, 257, dtype=torch.bfloat16)
+    norm = RowBatchNorm(3) if rows else MaskedBatchNorm(3)
+    out = norm(ones[0].T.contiguous()) if rows else norm(ones, torch.ones(1, 257, dtype=torch.bool))
     assert out.dtype == torch.bfloat16
     assert norm.mean.tolist() == pytest.approx([0.1] * 3, rel=1e-6)
     assert norm.var.tolist() == pytest.approx([0.9] * 3, rel=1e-6)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lookhear.audio import pad_audio
-from lookhear.core import Padded, pool, unit_from
+from lookhear.core import Padded, lengths_to_mask, pool, unit_from
 from lookhear.models import speech
 from lookhear.models.speech import LocalTower, SeedTower, SpeechTower
 
@@ -64,6 +64,38 @@ def test_padding_never_changes_an_answer(name: str, lengths: list[int]) -> None:
                     assert torch.allclose(found.local[i, :n], alone.local[0], atol=2e-4)
                     assert torch.allclose(found.pooled[i], alone.pooled[0], atol=1e-4)
                     assert not found.local[i, n:].any()
+
+
+def test_whole_channels_of_a_recording_drop_out_and_the_rest_keeps_their_sum() -> None:
+    torch.manual_seed(0)
+    frames = speech._Frames(torch.tensor([[True] * 5, [True, True, False, False, False]]))
+    rows = torch.ones(7, 1000)
+    dropped = frames.drop(rows, 0.25)
+    for recording in (dropped[:5], dropped[5:]):
+        assert (recording == recording[0]).all()
+        assert recording.unique().tolist() == pytest.approx([0, 4 / 3])
+        assert float(recording.mean()) == pytest.approx(1, abs=0.1)
+    assert not torch.equal(dropped[0], dropped[5])
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    st.integers(1, 2),
+    st.sampled_from([1, 3, 5]),
+    st.integers(1, 3),
+)
+def test_frames_in_rows_are_convolved_as_conv1d_does(
+    lengths: list[int], stride: int, kernel: int, dilation: int
+) -> None:
+    torch.manual_seed(0)
+    conv = torch.nn.Conv1d(3, 4, kernel, stride, kernel // 2 * dilation, dilation)
+    mask = lengths_to_mask(torch.tensor(lengths), max(lengths))
+    frames, x = speech._Frames(mask), torch.randn(len(lengths), max(lengths), 3)
+    rows = frames.pack(x)
+    assert torch.equal(rows, x[mask])
+    padded = frames.pad(rows)
+    assert torch.equal(padded, x * mask[..., None])
+    assert torch.allclose(speech._convolve(conv, padded), conv(padded.transpose(1, 2)).transpose(1, 2), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", TOWERS)

@@ -44,7 +44,7 @@ def views(b: Batch, smooth: float = 0.0) -> Views:
 
 
 def slow(objective: WordTags) -> float:
-    """The formula of the class without smoothing, one recording and word at a time."""
+    """The formula of the class without smoothing of the curve, one recording and word at a time."""
     audio = batch().inputs["audio"]
     scale, bias, total = float(objective.scale.detach().exp()), float(objective.bias.detach()), 0.0
     for item, (frames, length) in enumerate(zip(audio.local.tolist(), LENGTHS.tolist(), strict=True)):
@@ -53,15 +53,19 @@ def slow(objective: WordTags) -> float:
             for frame in frames[:length]:
                 dot = sum(a * b for a, b in zip(frame, WORD_VECTORS[word].tolist(), strict=True))
                 cosines.append(dot / math.sqrt(sum(a * a for a in frame)))
-            z = max(cosines) * scale + bias + math.log(p / (1 - p))
+            height = max(cosines) * scale
+            if objective.r is not None:
+                height = math.log(sum(math.exp(objective.r * scale * c) for c in cosines) / length) / objective.r
+            z = height + bias + math.log(p / (1 - p))
             yes, tag = 1 / (1 + math.exp(-z)), float(TAGS[item, word])
             entropy = -p * math.log(p) - (1 - p) * math.log(1 - p)
             total -= (tag * math.log(yes) + (1 - tag) * math.log(1 - yes)) / entropy
     return total / (3 * WORDS)
 
 
-def test_by_hand() -> None:
-    objective = WordTags(WORD_VECTORS, SHARE, 6.0)
+@pytest.mark.parametrize("r", [None, 0.7])
+def test_by_hand(r: float | None) -> None:
+    objective = WordTags(WORD_VECTORS, SHARE, 6.0, r)
     with torch.no_grad():
         objective.scale.fill_(1.2)
         objective.bias.fill_(-0.4)
@@ -71,9 +75,9 @@ def test_by_hand() -> None:
 
 
 @settings(max_examples=20)
-@given(extra=st.integers(1, 20), smooth=st.sampled_from([0.0, 0.12, 0.28]))
-def test_padding_changes_nothing(extra: int, smooth: float) -> None:
-    objective = WordTags(WORD_VECTORS, SHARE, 1.0)
+@given(extra=st.integers(1, 20), smooth=st.sampled_from([0.0, 0.12, 0.28]), r=st.sampled_from([None, 1.2]))
+def test_padding_changes_nothing(extra: int, smooth: float, r: float | None) -> None:
+    objective = WordTags(WORD_VECTORS, SHARE, 1.0, r)
     plain = objective(views(batch(), smooth))["tags"]
     padded = objective(views(batch(extra), smooth))["tags"]
     assert float(padded.detach()) == pytest.approx(float(plain.detach()), rel=1e-5)

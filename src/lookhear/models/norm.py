@@ -8,12 +8,16 @@ from torch import Tensor, nn
 
 from lookhear.core import unit_from
 
-__all__ = ["Centre", "MaskedBatchNorm"]
+__all__ = ["Centre", "MaskedBatchNorm", "RowBatchNorm"]
+
+
+def _processes() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def _over_processes(sums: Tensor) -> Tensor:
     """Sums of this process → those of all, with gradient."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if _processes() == 1:
         return sums
     from torch.distributed.nn.functional import all_reduce
 
@@ -41,12 +45,8 @@ class Centre(nn.Module):
         return seen
 
 
-class MaskedBatchNorm(nn.Module):
-    """Batch normalisation (Ioffe and Szegedy, 2015) over the real frames of a padded batch.
-
-    Means and variances are taken over the frames where the mask is True and over all processes, so neither padding
-    nor the split of a batch between processes changes them.
-    """
+class _BatchNorm(nn.Module):
+    """Parameters and running statistics of a batch normalisation, and how they are learned from sums."""
 
     mean: Tensor
     var: Tensor
@@ -58,24 +58,60 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("var", torch.ones(width))
         self.momentum, self.eps = momentum, eps
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, T), (B, T) bool → (B, C, T)."""
-        mean, var = self._moments(x, mask) if self.training else (self.mean, self.var)
+    def _affine(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """(C,) factors and (C,) shifts."""
         scale = self.weight * torch.rsqrt(var + self.eps)
-        shift = self.bias - mean * scale
-        return torch.addcmul(shift[:, None].to(x.dtype), x, scale[:, None].to(x.dtype))
+        return scale, self.bias - mean * scale
 
-    def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        m = mask[:, None].to(x.dtype)
-        real = x * m
-        # Summed in single precision whatever the activations are kept in.
-        total, squares = (v.sum((0, 2), dtype=torch.float32) for v in (real, real * real))
-        sums = _over_processes(torch.cat([total, squares, mask.sum().reshape(1).float()]))
-        c = x.shape[1]
+    def _moments(self, total: Tensor, squares: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums (C,), (C,) and number () of this process's frames → mean and variance over all processes'."""
+        c = len(total)
+        sums = _over_processes(torch.cat([total, squares, count.reshape(1).float()]))
         count = sums[-1].clamp(min=1)
         mean = sums[:c] / count
         var = (sums[c : 2 * c] / count - mean.square()).clamp(min=0)
-        with torch.no_grad():
-            self.mean.lerp_(mean, self.momentum)
-            self.var.lerp_(var * count / (count - 1).clamp(min=1), self.momentum)
+        self._remember(mean, var, count)
         return mean, var
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
+        self.mean.lerp_(mean, self.momentum)
+        self.var.lerp_(var * count / (count - 1).clamp(min=1), self.momentum)
+
+
+class MaskedBatchNorm(_BatchNorm):
+    """Batch normalisation (Ioffe and Szegedy, 2015) over the real frames of a padded batch.
+
+    Means and variances are taken over the frames where the mask is True and over all processes, so neither padding
+    nor the split of a batch between processes changes them.
+    """
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T), (B, T) bool → (B, C, T)."""
+        mean, var = self.mean, self.var
+        if self.training:
+            real = x * mask[:, None].to(x.dtype)
+            # Summed in single precision whatever the activations are kept in.
+            total, squares = (v.sum((0, 2), dtype=torch.float32) for v in (real, real * real))
+            mean, var = self._moments(total, squares, mask.sum())
+        scale, shift = self._affine(mean, var)
+        return torch.addcmul(shift[:, None].to(x.dtype), x, scale[:, None].to(x.dtype))
+
+
+class RowBatchNorm(_BatchNorm):
+    """The same where the real frames alone are given, one row each."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C) → (R, C)."""
+        mean, var = self.mean, self.var
+        if self.training:
+            if _processes() == 1:  # torch's own, in one piece; its backward pass must not see our statistics move on
+                out, mean, rstd = torch.native_batch_norm(
+                    x, self.weight, self.bias, None, None, True, self.momentum, self.eps
+                )
+                self._remember(mean, rstd.pow(-2) - self.eps, mean.new_tensor(len(x)))
+                return out
+            total, squares = (v.sum(0, dtype=torch.float32) for v in (x, x * x))
+            mean, var = self._moments(total, squares, x.new_tensor(len(x), dtype=torch.float32))
+        scale, shift = self._affine(mean, var)
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))

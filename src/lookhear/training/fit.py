@@ -168,7 +168,7 @@ def fit(
             )
     if config.part and fabric.world_size > 1:
         raise UserError("training.part works in one process", "Leave it out: several processes share a batch already.")
-    optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate)
+    optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate, fused=True)
     module, opt = fabric.setup(learner, optimizer)
     main = fabric.global_rank == 0
     average = Average(learner, config.average)
