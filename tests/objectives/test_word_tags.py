@@ -79,8 +79,11 @@ def test_by_hand(r: float | None) -> None:
 def test_padding_changes_nothing(extra: int, smooth: float, r: float | None) -> None:
     objective = WordTags(WORD_VECTORS, SHARE, 1.0, r)
     plain = objective(views(batch(), smooth))["tags"]
+    (of_plain,) = torch.autograd.grad(plain, objective.scale)
     padded = objective(views(batch(extra), smooth))["tags"]
+    (of_padded,) = torch.autograd.grad(padded, objective.scale)
     assert float(padded.detach()) == pytest.approx(float(plain.detach()), rel=1e-5)
+    assert float(of_padded) == pytest.approx(float(of_plain), rel=1e-4, abs=1e-6)
 
 
 def test_knowing_only_how_often_a_word_is_true_costs_one_a_word() -> None:

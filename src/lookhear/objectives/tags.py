@@ -77,12 +77,15 @@ class WordTags(Objective):
         self.bias = nn.Parameter(words.new_zeros(()))
 
     def forward(self, views: Views) -> Losses:
-        features = views["audio"]
-        curve = views.model.compatibility.curve(features, self.words) * self.scale.exp()
+        features, scale = views["audio"], self.scale.exp()
+        curve = views.model.compatibility.curve(features, self.words)
         if self.r is None:
-            found = curve.amax(1)
+            found = curve.amax(1) * scale
         else:
-            found = ((self.r * curve).logsumexp(1) - features.mask.sum(1, keepdim=True).log()) / self.r
+            # Minus infinity must meet no factor that learns: its gradient would be none.
+            padding = ~features.mask[..., None]
+            sharp = (self.r * scale * curve.masked_fill(padding, 0)).masked_fill(padding, float("-inf"))
+            found = (sharp.logsumexp(1) - features.mask.sum(1, keepdim=True).log()) / self.r
         logits = found + self.bias + self.prior
         tags = views.batch.inputs["tags"]
         assert isinstance(tags, Padded)
