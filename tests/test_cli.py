@@ -20,7 +20,7 @@ FLAGS = {
     "split": {"corpus", "out", "by", "shares", "seed"},
     "convert": {"source", "out"},
     "train": {"recipe", "data", "out", "changes", "threads", "seed"},
-    "evaluate": {"run", "on", "split", "data", "columns", "json_file"},
+    "evaluate": {"run", "on", "split", "data", "columns", "like", "json_file"},
     "index": {"run", "folders", "out"},
     "search": {"index", "query", "picture", "recording", "k", "kind", "run", "as_json"},
     "spot": {"run", "files", "words", "word_list", "threshold", "template", "as_json"},
@@ -269,6 +269,23 @@ def test_evaluate_knows_the_columns_of_the_recipes_sources(lookhear, tiny_run, m
     answer = lookhear("evaluate", run, "--on", manifest, "--json", "-")
     assert answer.code == 0, answer.err
     assert "audio_to_text" in json.loads(answer.out)["retrieval"]
+
+
+def test_evaluate_as_another_recipe_has_its_sections_and_its_data(lookhear, tiny_run, manifest, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(
+        'name = "other"\n[[data.sources]]\nname = "mine"\ncolumns = { audio = "wave", text = "said" }\n'
+        '[[evaluate]]\nkind = "spotting"\nname = "words"\nwords = ["dog", "0"]\n'
+    )
+    answer = lookhear("evaluate", tiny_run, "--as", other, "--data", manifest.parent, "--json", "-")
+    assert answer.code == 0, answer.err
+    figures = json.loads(answer.out)
+    assert set(figures) == {"spotting"}
+    assert 0 <= figures["spotting"]["words"]["mAP"]["value"] <= 1
+    other.write_text('name = "other"\n')
+    answer = lookhear("evaluate", tiny_run, "--as", other, "--data", manifest.parent)
+    assert answer.code == 2
+    assert "recipe other has no evaluation sections" in answer.err
 
 
 def test_python_evaluate_takes_objects_and_paths(tiny_run, tiny_model, tiny_book):

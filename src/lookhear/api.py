@@ -93,6 +93,7 @@ def evaluate(
     *,
     data: Path | str | None = None,
     columns: Mapping[str, str] | None = None,
+    like: Recipe | str | None = None,
     progress: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
@@ -105,6 +106,8 @@ def evaluate(
         sections: by default those of the run's recipe.
         data: the data root.
         columns: our name → the manifest's, for ``corpus``.
+        like: a recipe whose evaluation sections and data stand in for those of the run's own: how well does what was
+            learned on one corpus carry over to another?
         say: is told, in one line each, what was skipped and why.
 
     Returns:
@@ -114,11 +117,14 @@ def evaluate(
         UserError: no run, no corpus, no such split, or no section that can be run on it.
     """
     model, recipe = (run, None) if isinstance(run, Model) else (load(run), recipe_of(run))
+    if like is not None:
+        recipe = load_recipe(like) if isinstance(like, str) else like
     if sections is None:
         if recipe is None:
             raise UserError("a model brings no evaluation sections", "Give sections, or the run folder.")
         if not recipe.evaluate:
-            raise UserError(f"{run}: its recipe has no evaluation sections", "Give sections, or add [[evaluate]].")
+            whose = f"recipe {recipe.name or '?'}" if like is not None else f"{run}: its recipe"
+            raise UserError(f"{whose} has no evaluation sections", "Give sections, or add [[evaluate]].")
         sections = recipe.evaluate
     if corpus is None:
         if recipe is None or data is None:

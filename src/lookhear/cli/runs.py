@@ -55,19 +55,28 @@ def train(
 @click.option("--split", help="Its items; the recipe's test split by default.")
 @DATA
 @click.option("--columns", multiple=True, metavar="OURS=THEIRS", help="What a column is called in CORPUS.")
+@click.option("--as", "like", metavar="RECIPE", help="By the sections, and on the data, of another recipe.")
 @click.option("--json", "json_file", type=FOLDER, metavar="FILE", help="Write the figures as JSON too ('-': stdout).")
 def evaluate(
-    run: Path, on: str | None, split: str | None, data: Path | None, columns: tuple[str, ...], json_file: Path | None
+    run: Path,
+    on: str | None,
+    split: str | None,
+    data: Path | None,
+    columns: tuple[str, ...],
+    like: str | None,
+    json_file: Path | None,
 ) -> None:
     """Measure RUN by its own evaluation sections, on its own test items or on any corpus."""
     from lookhear.api import by_kind, recipe_of
     from lookhear.api import evaluate as measure
     from lookhear.models.model import write_atomically
+    from lookhear.recipe import load_recipe
     from lookhear.tasks.tables import tables
 
     named = dict(pair("--columns", c) for c in columns)
-    split = split or recipe_of(run).data.test
-    results = measure(run, on, split, data=data, columns=named, progress=sys.stderr.isatty(), say=say)
+    recipe = load_recipe(like) if like else recipe_of(run)
+    split, shown = split or recipe.data.test, sys.stderr.isatty()
+    results = measure(run, on, split, data=data, columns=named, like=recipe, progress=shown, say=say)
     if json_file == Path("-"):
         click.echo(as_json_text(by_kind(results)))
         return
