@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,17 @@ def again(recipe: Recipe, folder: Path) -> Recipe:
     path = folder / "resolved.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8")
     return load_recipe(str(path))
+
+
+ANSWERS = sorted((Path(__file__).parents[1] / "benchmarks" / "answers").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", ANSWERS, ids=[p.stem for p in ANSWERS])
+def test_the_recipes_behind_the_answers_change_what_they_extend(path: Path) -> None:
+    recipe = load_recipe(str(path))
+    extended = load_recipe(str(tomllib.loads(path.read_text())["extends"]))
+    assert recipe.name == path.stem
+    assert recipe.model_copy(update={"name": extended.name}) != extended
 
 
 @pytest.mark.parametrize("teacher", [EmbeddedTeacher(width=7), VectorTeacher(hidden=5), ClipTeacher(name="a/b")])
