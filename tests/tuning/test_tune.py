@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import tomllib
 
@@ -241,3 +244,28 @@ def test_the_command_prints_trials_and_goes_on(trained, lookhear, tiny_recipe, t
     assert "best.toml" in answer.err
     said = lookhear("tune", tiny_recipe, "--data", tiny_book, "--out", out, "--trials", 2, "--search", "x=1:2", "y=")
     assert "--search" in said.complaint or "y=" in said.complaint
+
+
+@pytest.mark.slow
+def test_two_workers_killed_in_the_middle_are_gone_on_with(tiny_recipe, tiny_book, tmp_path):
+    out = tmp_path / "out"
+    command = [
+        sys.executable, "-m", "lookhear.cli", "tune", str(tiny_recipe), "--data", str(tiny_book), "--out", str(out),
+        "--trials", "4", "--workers", "2", "--search", "speech.width=8:24", "--metric", "spotting",
+    ]  # fmt: skip
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as first:
+        try:
+            assert first.stderr is not None
+            for line in first.stderr:
+                if line.startswith("trial"):
+                    break
+        finally:
+            os.killpg(first.pid, signal.SIGKILL)
+    done = [t for t in load_study(out).get_trials() if t.state.is_finished()]
+    assert 1 <= len(done) < 4
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    finished = [t for t in load_study(out).get_trials() if t.state.name == "COMPLETE"]
+    assert len(finished) == 4
+    assert {t.number: t.value for t in done}.items() <= {t.number: t.value for t in finished}.items()
+    assert load_recipe(str(out / "best.toml")).speech.width in {t.params["speech.width"] for t in finished}
