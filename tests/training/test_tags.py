@@ -161,3 +161,25 @@ def test_what_is_embedded_has_the_words_that_training_learned(
     assert torch.allclose(model.evidence.deviation, peaks.std(0, correction=0), atol=5e-3)
     recipe.write_text(recipe.read_text().replace("words = 5", "words = 5\nevidence = 0"))
     assert train(str(recipe), tiny_book, tmp_path / "plain", progress=False).model.evidence is None
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("only = 'synonyms'", "no word list 'synonyms'"),
+        ("tagger = 'nowhere/classifier'", "no column of .*, and no image classifier"),
+        ("words = 3\n[data]\nteacher = ['nowhere']", "no word is said five times"),
+    ],
+)
+def test_mistakes_are_found_before_a_teacher_is_taught(
+    objective: str, said: str, tiny_recipe: Path, tiny_book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: object, **more: object) -> None:
+        raise AssertionError("taught")
+
+    monkeypatch.setattr("lookhear.training.train.teach", never)
+    recipe = tmp_path / "mistake.toml"
+    head = "head = { reading = 'max' }"
+    recipe.write_text(f"extends = '{tiny_recipe}'\n[[objectives]]\nkind = 'tag_head'\n{head}\n{objective}\n")
+    with pytest.raises(UserError, match=said):
+        train(str(recipe), tiny_book, tmp_path / "run", progress=False)

@@ -20,7 +20,7 @@ from lookhear.training.pictures import look
 from lookhear.training.taggers import class_probabilities, words_of_classes
 from lookhear.training.vocabulary import said_by_group, vocabulary
 
-__all__ = ["calibrate", "learn_evidence", "tag_pictures"]
+__all__ = ["calibrate", "check_tagging", "learn_evidence", "tag_pictures"]
 
 CALIBRATED_ON = 1000  # pictures
 HEARD = 500  # recordings
@@ -64,17 +64,12 @@ def tag_pictures(
     Raises:
         UserError: no texts, or none of their words is asked; a word list that the corpus does not have.
     """
-    chosen = np.isin(np.array(corpus.column("split"), dtype=object), splits)
-    text_rows = corpus.texts[chosen[corpus.texts]]
-    column, groups = corpus.column("text"), corpus.groups
-    texts = [column[i] for i in text_rows]
+    text_rows, texts = _lesson(corpus, splits)
+    groups = corpus.groups
     words = _asked(config, corpus, texts, splits)
     if config.tagger != "teacher":
         names, classes = class_probabilities(config.tagger, corpus, rows)
-        shown = words_of_classes(words, names, config.classes)
-        if not shown:
-            told = f"none of the {len(words)} words asked ({', '.join(words[:3])}, …) is a class of {config.tagger!r}"
-            raise UserError(told, f"Say which classes show a word in 'classes'; some are {', '.join(names[:3])}.")
+        shown = _shown(config, words, names)
         seen = torch.stack([classes[:, at].sum(1).clamp(max=1) for at in shown.values()], dim=1)
         vectors = _prompted(config, model, list(shown))
         return Tags(list(shown), vectors, seen.half()), look(model, corpus, rows)[0]
@@ -87,6 +82,35 @@ def tag_pictures(
     prior, _ = prior_and_entropy(said[torch.from_numpy(np.unique(groups[text_rows]))].float().mean(0))
     pooled, met = look(model, corpus, rows, vectors)
     return Tags(words, vectors, torch.sigmoid(met * scale + bias + prior).half()), pooled
+
+
+def check_tagging(config: AskedWords, corpus: Corpus, splits: tuple[str, ...], rows: NDArray[np.int64]) -> None:
+    """Finds what would be wrong in ``tag_pictures`` and needs no teacher to be found: word lists, words and taggers.
+
+    Raises:
+        UserError: as there.
+    """
+    words = _asked(config, corpus, _lesson(corpus, splits)[1], splits)
+    if config.tagger != "teacher":
+        listed = config.tagger in corpus.table.column_names
+        names, _ = class_probabilities(config.tagger, corpus, rows if listed else rows[:1])
+        _shown(config, words, names)
+
+
+def _lesson(corpus: Corpus, splits: tuple[str, ...]) -> tuple[NDArray[np.int64], list[str]]:
+    """The rows of the texts of some splits, and the texts."""
+    chosen = np.isin(np.array(corpus.column("split"), dtype=object), splits)
+    rows, column = corpus.texts[chosen[corpus.texts]], corpus.column("text")
+    return rows, [column[i] for i in rows]
+
+
+def _shown(config: AskedWords, words: list[str], names: list[str]) -> dict[str, list[int]]:
+    """Word → the tagger's classes that show it."""
+    shown = words_of_classes(words, names, config.classes)
+    if not shown:
+        told = f"none of the {len(words)} words asked ({', '.join(words[:3])}, …) is a class of {config.tagger!r}"
+        raise UserError(told, f"Say which classes show a word in 'classes'; some are {', '.join(names[:3])}.")
+    return shown
 
 
 def _asked(config: AskedWords, corpus: Corpus, texts: list[str], splits: tuple[str, ...]) -> list[str]:

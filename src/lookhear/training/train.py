@@ -22,13 +22,14 @@ from lookhear.errors import UserError
 from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.model import Model, write_atomically
 from lookhear.models.teacher import ClipTeacher, Teacher
+from lookhear.objectives.asked import AskedWords
 from lookhear.objectives.base import Learner
 from lookhear.recipe import Recipe, load_recipe
 from lookhear.tasks.base import Encoded, primary_value
 from lookhear.training.finetune import finetune
 from lookhear.training.fit import Progress, fit
 from lookhear.training.material import objectives_and_targets, speech_batches, training_pairs, training_pictures
-from lookhear.training.tags import learn_evidence
+from lookhear.training.tags import check_tagging, learn_evidence
 from lookhear.training.teach import TEACHER_STAGES, teach
 
 __all__ = ["Run", "open_data", "train", "train_teacher"]
@@ -102,6 +103,7 @@ def train(
     if (out / "speech.done").is_file():
         say(f"{out} is finished already")
         return Run(out, recipe, Model.load(out), json.loads((out / "seconds.json").read_text()))
+    _check_material(recipe, corpus)
     teacher, seconds["teacher"] = _teacher(recipe, corpus, out, key, progress, say)
     began = time.monotonic()
     torch.manual_seed(recipe.seed)
@@ -139,6 +141,15 @@ def _check_augment(recipe: Recipe) -> None:
             "hears none",
             "Leave [augment] out.",
         )
+
+
+def _check_material(recipe: Recipe, corpus: Corpus) -> None:
+    """Finds mistakes in pairs, words and taggers before the minutes that a teacher takes."""
+    pictures = training_pictures(recipe, corpus)
+    training_pairs(recipe, corpus, pictures)
+    for objective in recipe.objectives:
+        if isinstance(objective, AskedWords):
+            check_tagging(objective, corpus, recipe.data.teacher, pictures)
 
 
 def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
