@@ -15,7 +15,9 @@ from PIL import Image
 from lookhear.core import Features
 from lookhear.errors import UserError
 from lookhear.models.images import VectorTower
+from lookhear.tasks import Retrieval, Spotting
 from lookhear.tasks.base import CHUNK, Encoded, steady
+from lookhear.tasks.evaluate import evaluate
 from lookhear.tasks.keywords import content_words
 
 
@@ -156,3 +158,28 @@ def test_texts_of_unknown_words_only_are_read_as_wholes(corpus_of, fake, unit):
     corpus = corpus_of([{"text": "x y", "audio": True}, {"text": "z", "audio": True}])
     encoded = Encoded(model, corpus, audio=unit(2, 4), text=unit(2, 4, 1))
     assert np.allclose(encoded.text_scores(), encoded.scores(encoded.text.pooled))
+
+
+@pytest.mark.parametrize(
+    ("tower", "picture", "said"),
+    [
+        (VectorTower(4, 4), {"image": "a.png"}, "1 pictures have no vectors"),
+        (VectorTower(3, 4), {"image": "a.png", "vector": [1.0, 0, 0, 0]}, "width 4, and the model takes 3"),
+        (torch.nn.Identity(), {"vector": [1.0, 0, 0, 0]}, "1 pictures are vectors alone"),
+    ],
+    ids=["no-vectors", "other-width", "vectors-alone"],
+)
+def test_pictures_that_the_model_cannot_look_at_are_left_out_aloud(fake, corpus_of, unit, tower, picture, said):
+    corpus = corpus_of([{"audio": True, "group": "a", "text": "dog"}, {"group": "a", **picture}])
+    model = fake({"dog": [1.0, 0, 0, 0]})
+    model.image = tower
+    heard = unit(1, 4)
+    encoded, told = Encoded(model, corpus, audio=heard, text=heard), []
+    sections = [Retrieval(), Spotting(words={"dog": "dog"})]
+    results = evaluate(model, corpus, sections, say=told.append, encoded=encoded)
+    assert said in encoded.blind
+    assert "audio_to_image" not in results["retrieval"]
+    assert "audio_to_text" in results["retrieval"]
+    assert results["spotting"]["mAP"]["value"] == 1
+    assert results["spotting"]["teacher_mAP"] is None
+    assert any(line.startswith("skipped spotting.teacher") and said in line for line in told)

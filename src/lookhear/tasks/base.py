@@ -188,6 +188,23 @@ class Encoded:
         return self._given["audio"] or Features.concat(self.audio_parts)
 
     @cached_property
+    def blind(self) -> str | None:
+        """Why the model cannot look at the corpus's pictures, where they are of a kind it was not made for."""
+        rows = self.corpus.pictures
+        tower = getattr(self.model, "image", None)
+        if tower is None or self._given["image"] is not None or not len(rows):
+            return None
+        vectors = self.corpus.table["vector"].take(rows)
+        if not isinstance(tower, VectorTower):
+            files = self.corpus.table["image"].take(rows)
+            alone = int((files.is_null().to_numpy() & vectors.is_valid().to_numpy()).sum())
+            return f"{alone} pictures are vectors alone, and the model looks at pictures" if alone else None
+        if vectors.null_count:
+            return f"{vectors.null_count} pictures have no vectors, which are what the model takes"
+        width = len(vectors[0].as_py())
+        return f"image vectors of width {width}, and the model takes {tower.width}" if width != tower.width else None
+
+    @cached_property
     def image(self) -> Features:
         """Features of ``corpus.pictures``.
 

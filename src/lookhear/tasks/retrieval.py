@@ -73,7 +73,7 @@ class Retrieval(Section):
             "skipped": skipped,
         }
         for a, b in PAIRS:
-            reason = _lacking(encoded.corpus, a, b)
+            reason = _lacking(encoded.corpus, a, b) or (encoded.blind if "image" in (a, b) else None)
             if reason is not None:
                 skipped[f"{a}_to_{b}"] = skipped[f"{b}_to_{a}"] = reason
                 continue
