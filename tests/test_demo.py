@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from lookhear.demo import charts, clock, moments, numbers, run_demo, steps, towers
 from lookhear.demo.cards import _heard
 from lookhear.errors import UserError
+from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.speech import LocalTower, SeedTower
 from lookhear.models.teacher import EmbeddedTeacher
 from lookhear.recipe import Optimisation, Recipe
@@ -211,8 +212,9 @@ def test_recipes_without_the_needed_sections_are_refused(tmp_path):
     unsplit = (Retrieval(), *EVALUATE[1:])
     with pytest.raises(UserError, match="voice_seen"):
         run_demo(tmp_path / "x", recipes=(OURS.model_copy(update={"evaluate": unsplit}), OLDER))
-    with pytest.raises(UserError, match="trains no teacher"):
-        run_demo(tmp_path / "x", recipes=(OURS.model_copy(update={"teacher_run": "run"}), OLDER))
+    for update in ({"teacher_run": "run"}, {"teacher": EnsembleTeacher(runs=("a", "b"))}):
+        with pytest.raises(UserError, match="trains no teacher"):
+            run_demo(tmp_path / "x", recipes=(OURS.model_copy(update=update), OLDER))
     assert not (tmp_path / "x").exists()
 
 

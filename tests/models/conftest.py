@@ -84,3 +84,13 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = transformers.BertConfig(**{**TEXT, "max_position_embeddings": 16})
     return saved(tmp_path_factory.mktemp("hf") / "bert", transformers.BertModel(config))
+
+
+@pytest.fixture(params=["clip", "siglip"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def folder(kind: str, request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(kind)  # type: ignore[no-any-return]

@@ -28,16 +28,6 @@ READ_OUT = {
 """What stands between the last block and the shared space."""
 
 
-@pytest.fixture(params=["clip", "siglip"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def folder(kind: str, request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(kind)  # type: ignore[no-any-return]
-
-
 WAYS = [LastBlocks(blocks=1), LastBlocks(blocks=2), LoRA(rank=3), LockedImage()]
 ways = pytest.mark.parametrize("way", WAYS, ids=["last 1", "last 2", "lora", "locked image"])
 

@@ -37,16 +37,6 @@ def vectors_of(output: Any) -> torch.Tensor:
     return F.normalize(getattr(output, "pooler_output", output), dim=-1)
 
 
-@pytest.fixture(params=["clip", "siglip"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def folder(kind: str, request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(kind)  # type: ignore[no-any-return]
-
-
 @torch.no_grad()
 def test_pictures_are_read_as_transformers_reads_them(kind: str, folder: Path) -> None:
     teacher = ClipTeacher(name=str(folder)).build()

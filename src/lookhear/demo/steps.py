@@ -17,6 +17,7 @@ from lookhear.demo.moments import found_words, ranked_pictures
 from lookhear.demo.results import LISTS
 from lookhear.demo.towers import Lesson, train_both
 from lookhear.errors import UserError
+from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.model import Model, write_atomically
 from lookhear.models.teacher import ClipTeacher
 from lookhear.recipe import Recipe
@@ -100,7 +101,7 @@ class Demo:
 
 
 def _check(recipe: Recipe) -> None:
-    if recipe.teacher_run or isinstance(recipe.teacher, ClipTeacher):
+    if recipe.teacher_run or isinstance(recipe.teacher, ClipTeacher | EnsembleTeacher):
         raise UserError(f"recipe {recipe.name!r} trains no teacher", "The demo trains one on its picture book.")
     sections = {t.name: t for t in recipe.evaluate}
     missing = {"retrieval", "localisation", *LISTS} - sections.keys()
