@@ -18,10 +18,11 @@ from lookhear.errors import UserError
 from lookhear.models.model import Model
 from lookhear.models.teacher import PROMPTS
 from lookhear.objectives.tags import WordTags
+from lookhear.recipe import load_recipe
 from lookhear.tasks.base import Encoded
 from lookhear.training.pictures import look
 from lookhear.training.tags import calibrate, tag_pictures
-from lookhear.training.train import train
+from lookhear.training.train import train, train_teacher
 from lookhear.training.vocabulary import said_by_group, vocabulary
 
 TEXTS = ["a red dog", "the dog and the cat"] * 3 + ["a cat"] * 2 + ["a bird"] * 5 + ["don't look"] * 9
@@ -138,6 +139,19 @@ def test_training_with_tags_learns_the_words(
     recipe.write_text(text.replace("[training]", tags))
     with pytest.raises(UserError, match="several objectives of kind 'tags'"):
         train(str(recipe), tiny_book, tmp_path / "other", progress=False)
+
+
+def test_a_teacher_is_trained_alone_for_a_recipe_with_a_tag_head(
+    tiny_book: Path, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    """As ``compare`` and ``tune`` do, whose runs share a teacher: there is no speech tower to put a head on yet."""
+    head = '[[objectives]]\nkind = "tag_head"\nwords = 5\nhead = { reading = "max" }\n[training]'
+    recipe = tmp_path / "head.toml"
+    recipe.write_text(tiny_recipe.read_text().replace("[training]", head))
+    train_teacher(load_recipe(str(recipe)), tiny_book, tmp_path / "shared", progress=False)
+    changes = [f"teacher_run={tmp_path / 'shared' / 'teacher'}"]
+    model = train(str(recipe), tiny_book, tmp_path / "run", changes=changes, progress=False).model
+    assert model.head is not None
 
 
 def test_what_is_embedded_has_the_words_that_training_learned(

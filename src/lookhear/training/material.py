@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lookhear.data.pairing import Pairing, pair_up
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.model import Model
-from lookhear.objectives.asked import AskedWords
+from lookhear.objectives.asked import AskedWords, Tags
 from lookhear.objectives.base import Objective
 from lookhear.recipe import Recipe
 from lookhear.training.annealed import Annealed
@@ -24,7 +25,14 @@ from lookhear.training.mels import StreamedMels, frames_of, gigabytes, log_mels
 from lookhear.training.pictures import look
 from lookhear.training.tags import tag_pictures
 
-__all__ = ["objectives_and_targets", "speech_batches", "training_pairs", "training_pictures"]
+__all__ = [
+    "asking",
+    "objectives_and_targets",
+    "speech_batches",
+    "targets",
+    "training_pairs",
+    "training_pictures",
+]
 
 
 def training_pictures(recipe: Recipe, corpus: Corpus) -> NDArray[np.int64]:
@@ -56,25 +64,46 @@ def training_pairs(recipe: Recipe, corpus: Corpus, pictures: NDArray[np.int64]) 
     )
 
 
+def asking(recipe: Recipe) -> list[AskedWords]:
+    """The recipe's objectives that ask words of the pictures.
+
+    Raises:
+        UserError: two of one kind.
+    """
+    found = [c for c in recipe.objectives if isinstance(c, AskedWords)]
+    for kind, count in Counter(c.kind for c in found).items():
+        if count > 1:
+            raise UserError(f"recipe {recipe.name!r} has several objectives of kind {kind!r}", "Keep one.")
+    return found
+
+
+def targets(
+    model: Model, recipe: Recipe, corpus: Corpus, pictures: NDArray[np.int64]
+) -> tuple[dict[str, Tags], Tensor]:
+    """What the pictures have to teach: tags by the kind of the objective that asks for them, and (P, D) vectors.
+
+    Raises:
+        UserError: as ``asking`` and ``tag_pictures``.
+    """
+    vectors, tags = None, dict[str, Tags]()
+    for config in asking(recipe):
+        tags[config.kind], vectors = tag_pictures(config, model, corpus, recipe.data.teacher, pictures)
+    return tags, look(model, corpus, pictures)[0] if vectors is None else vectors
+
+
 def objectives_and_targets(
     model: Model, recipe: Recipe, corpus: Corpus, pictures: NDArray[np.int64]
 ) -> tuple[list[Objective], Tensor, dict[str, Tensor]]:
     """The recipe's objectives, and what they learn from the pictures: (P, D) vectors, and (P, V) tags by objective.
 
     Raises:
-        UserError: the recipe asks for tags twice in one way.
+        UserError: as ``targets``.
     """
-    vectors, tags, built = None, dict[str, Tensor](), list[Objective]()
+    tags, vectors = targets(model, recipe, corpus, pictures)
+    built = list[Objective]()
     for config in recipe.objectives:
-        if isinstance(config, AskedWords):
-            if config.kind in tags:
-                raise UserError(f"recipe {recipe.name!r} has several objectives of kind {config.kind!r}", "Keep one.")
-            found, vectors = tag_pictures(config, model, corpus, recipe.data.teacher, pictures)
-            built.append(config.build(model, found))
-            tags[config.kind] = found.probabilities
-        else:
-            built.append(config.build())
-    return built, look(model, corpus, pictures)[0] if vectors is None else vectors, tags
+        built.append(config.build(model, tags[config.kind]) if isinstance(config, AskedWords) else config.build())
+    return built, vectors, {kind: found.probabilities for kind, found in tags.items()}
 
 
 def speech_batches(

@@ -22,13 +22,19 @@ from lookhear.errors import UserError
 from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.model import Model, write_atomically
 from lookhear.models.teacher import ClipTeacher, Teacher
-from lookhear.objectives.asked import AskedWords
 from lookhear.objectives.base import Learner
 from lookhear.recipe import Recipe, load_recipe
 from lookhear.tasks.base import Encoded, primary_value
 from lookhear.training.finetune import finetune
 from lookhear.training.fit import Progress, fit
-from lookhear.training.material import objectives_and_targets, speech_batches, training_pairs, training_pictures
+from lookhear.training.material import (
+    asking,
+    objectives_and_targets,
+    speech_batches,
+    targets,
+    training_pairs,
+    training_pictures,
+)
 from lookhear.training.tags import check_tagging, learn_evidence
 from lookhear.training.teach import TEACHER_STAGES, teach
 
@@ -128,8 +134,7 @@ def train_teacher(
     out = Path(out)
     corpus = data if isinstance(data, Corpus) else open_data(recipe, Path(data), progress)
     teacher, _ = _teacher(recipe, corpus, out, _claim(out, recipe, corpus), progress, say)
-    pictures = training_pictures(recipe, corpus)
-    objectives_and_targets(Model(teacher, None, recipe.compatibility), recipe, corpus, pictures)
+    targets(Model(teacher, None, recipe.compatibility), recipe, corpus, training_pictures(recipe, corpus))
     return teacher
 
 
@@ -147,9 +152,8 @@ def _check_material(recipe: Recipe, corpus: Corpus) -> None:
     """Finds mistakes in pairs, words and taggers before the minutes that a teacher takes."""
     pictures = training_pictures(recipe, corpus)
     training_pairs(recipe, corpus, pictures)
-    for objective in recipe.objectives:
-        if isinstance(objective, AskedWords):
-            check_tagging(objective, corpus, recipe.data.teacher, pictures)
+    for objective in asking(recipe):
+        check_tagging(objective, corpus, recipe.data.teacher, pictures)
 
 
 def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
