@@ -70,7 +70,7 @@ def asking(recipe: Recipe) -> list[AskedWords]:
     Raises:
         UserError: two of one kind.
     """
-    found = [c for c in recipe.objectives if isinstance(c, AskedWords)]
+    found: list[AskedWords] = [c for c in recipe.objectives if isinstance(c, AskedWords)]
     for kind, count in Counter(c.kind for c in found).items():
         if count > 1:
             raise UserError(f"recipe {recipe.name!r} has several objectives of kind {kind!r}", "Keep one.")
