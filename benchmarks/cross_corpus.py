@@ -28,7 +28,7 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 Figure = dict[str, float]
 
 
-def tests(data: Path, book: Path) -> dict[str, tuple[Corpus, Spotting]]:
+def test_sets(data: Path, book: Path) -> dict[str, tuple[Corpus, Spotting]]:
     """Name → items and the section that asks for words in them."""
     found = {}
     for title, recipe_name, name, root in (
@@ -75,18 +75,31 @@ def table(runs: Mapping[str, Sequence[dict[str, Figure]]], sets: Sequence[str]) 
     return rows
 
 
+def as_study(runs: Mapping[str, Sequence[dict[str, Figure]]]) -> dict[str, Any]:
+    """The table as ``forest.py`` reads it."""
+    recipes = []
+    for name, seeds in runs.items():
+        figures = {}
+        for title, first in seeds[0].items():
+            of = [seed[title] for seed in seeds]
+            ends = {"low": min(f["low"] for f in of), "high": max(f["high"] for f in of)}
+            figures[title] = {"figure": "mAP", "mean": mean(f["value"] for f in of), "chance": first["chance"], **ends}
+        recipes.append({"label": name, "figures": figures})
+    return {"recipes": recipes}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Cross-corpus matrix.")
     parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER[,FOLDER…]")
     parser.add_argument("--data", type=Path, required=True, help="root of the real data sets")
     parser.add_argument("--book", type=Path, required=True, help="a prepared picture book")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=Path, help="write the figures there too, for forest.py")
     args = parser.parse_args()
     folders = {name: rest.split(",") for name, _, rest in (r.partition("=") for r in args.runs)}
-    sets = tests(args.data, args.book)
+    sets = test_sets(args.data, args.book)
     runs = {name: [measure(Path(f), sets) for f in seeds] for name, seeds in folders.items()}
     if args.json:
-        args.json.write_text(json.dumps(runs, indent=1), encoding="utf-8")
+        args.json.write_text(json.dumps(as_study(runs), indent=1), encoding="utf-8")
     print("mAP in %, mean over seeds (their number in brackets); lowest to highest end of the seeds' 95 % intervals\n")
     print(markdown(table(runs, list(sets))))
 

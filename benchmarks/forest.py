@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-NAMES, PANEL, GAP, ROW, TOP, BOTTOM = 190, 240, 36, 24, 34, 30
+NAMES, PANEL, GAP, ROW, TOP, BOTTOM = 210, 240, 36, 24, 34, 30
 STYLE = """text{font:13px system-ui,sans-serif;fill:#333}.t{font-weight:600}.g{stroke:#8884;stroke-width:1}
 .c{stroke:#b45309;stroke-dasharray:4 3}.i{stroke:#2563eb;stroke-width:2.5}.d{fill:#2563eb}
 @media(prefers-color-scheme:dark){text{fill:#ddd}.i{stroke:#7aa7ff}.d{fill:#7aa7ff}.c{stroke:#f0a860}}"""

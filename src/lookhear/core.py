@@ -27,6 +27,7 @@ __all__ = [
     "gather",
     "lengths_to_mask",
     "pool",
+    "processes",
     "unit_from",
 ]
 
@@ -210,6 +211,13 @@ def unit_from(centre: Tensor, x: Tensor) -> Tensor:
     return F.normalize(F.normalize(x.float(), dim=-1) - centre, dim=-1)
 
 
+def processes() -> int:
+    """How many processes train together; 1 without a process group."""
+    import torch.distributed as dist
+
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
 def gather(x: Tensor) -> Tensor:
     """(B, …) of this process → (processes × B, …) of all, in rank order, with gradient to every process.
 
@@ -219,10 +227,10 @@ def gather(x: Tensor) -> Tensor:
     """
     import torch.distributed as dist
 
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if processes() == 1:
         return x
     if not x.requires_grad:
-        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        parts = [torch.empty_like(x) for _ in range(processes())]
         dist.all_gather(parts, x.contiguous())
         return torch.cat(parts)
     import torch.distributed.nn.functional as dnn

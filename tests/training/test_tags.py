@@ -141,13 +141,19 @@ def test_training_with_tags_learns_the_words(
         train(str(recipe), tiny_book, tmp_path / "other", progress=False)
 
 
+def with_objectives(recipe: Path, tmp_path: Path, lines: str) -> Path:
+    """The recipe with these objectives, in a file of its own."""
+    path = tmp_path / "objectives.toml"
+    path.write_text(recipe.read_text().replace("[training]", f"{lines}\n[training]"))
+    return path
+
+
 def test_a_teacher_is_trained_alone_for_a_recipe_with_a_tag_head(
     tiny_book: Path, tiny_recipe: Path, tmp_path: Path
 ) -> None:
     """As ``compare`` and ``tune`` do, whose runs share a teacher: there is no speech tower to put a head on yet."""
-    head = '[[objectives]]\nkind = "tag_head"\nwords = 5\nhead = { reading = "max" }\n[training]'
-    recipe = tmp_path / "head.toml"
-    recipe.write_text(tiny_recipe.read_text().replace("[training]", head))
+    head = '[[objectives]]\nkind = "tag_head"\nwords = 5\nhead = { reading = "max" }'
+    recipe = with_objectives(tiny_recipe, tmp_path, head)
     train_teacher(load_recipe(str(recipe)), tiny_book, tmp_path / "shared", progress=False)
     changes = [f"teacher_run={tmp_path / 'shared' / 'teacher'}"]
     model = train(str(recipe), tiny_book, tmp_path / "run", changes=changes, progress=False).model
@@ -158,9 +164,8 @@ def test_what_is_embedded_has_the_words_that_training_learned(
     tiny_book: Path, tiny_recipe: Path, tmp_path: Path
 ) -> None:
     """The evidence is that of the final weights over the training recordings, and off when it weighs nothing."""
-    tags = '[[objectives]]\nkind = "infonce"\n[[objectives]]\nkind = "tags"\nwords = 5\n[training]'
-    recipe = tmp_path / "tags.toml"
-    recipe.write_text(tiny_recipe.read_text().replace("[training]", tags))
+    tags = '[[objectives]]\nkind = "infonce"\n[[objectives]]\nkind = "tags"\nwords = 5'
+    recipe = with_objectives(tiny_recipe, tmp_path, tags)
     model = train(str(recipe), tiny_book, tmp_path / "run", progress=False).model
     assert model.evidence is not None
     assert 1 <= len(model.evidence.names) <= 5

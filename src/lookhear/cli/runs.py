@@ -74,9 +74,9 @@ def evaluate(
     from lookhear.tasks.tables import tables
 
     named = dict(pair("--columns", c) for c in columns)
-    recipe = load_recipe(like) if like else recipe_of(run)
-    split, shown = split or recipe.data.test, sys.stderr.isatty()
-    results = measure(run, on, split, data=data, columns=named, like=recipe, progress=shown, say=say)
+    other = load_recipe(like) if like else None
+    split, shown = split or (other or recipe_of(run)).data.test, sys.stderr.isatty()
+    results = measure(run, on, split, data=data, columns=named, like=other, progress=shown, say=say)
     if json_file == Path("-"):
         click.echo(as_json_text(by_kind(results)))
         return

@@ -38,6 +38,12 @@ class Vectors(Section):
 
 
 def join_vectors(folder: Path, vectors: Vectors) -> dict[str, np.ndarray]:
+    """Id → (V,) vector, with the roots of its class probabilities behind it where they are asked for.
+
+    Raises:
+        UserError: a file that cannot be read, an array that is not there, rows that do not fit the ids, or numbers that
+            are no probabilities.
+    """
     path = safe_path(folder, vectors.file)
     names = [vectors.values] + ([] if vectors.probabilities is None else [vectors.probabilities])
     if path.suffix == ".parquet":
@@ -69,6 +75,11 @@ def join_vectors(folder: Path, vectors: Vectors) -> dict[str, np.ndarray]:
 
 
 def class_names(folder: Path, vectors: Vectors) -> list[str]:
+    """The names of the C classes, in order.
+
+    Raises:
+        UserError: a file that cannot be read, or no probabilities that it names.
+    """
     path = safe_path(folder, vectors.classes or "")
     if vectors.probabilities is None:
         raise UserError(f"{path}: names of classes without their probabilities", "Name the array: probabilities = ….")
@@ -79,7 +90,11 @@ def class_names(folder: Path, vectors: Vectors) -> list[str]:
 
 
 def class_shares(vector: np.ndarray, vectors: Vectors, count: int, folder: Path) -> np.ndarray:
-    """(C,) probabilities, which add up to one, out of a joined vector's end."""
+    """(C,) probabilities, which add up to one, out of a joined vector's end.
+
+    Raises:
+        UserError: ``count`` is not the number of classes.
+    """
     tail = vector[-count:] / vectors.probability_weight
     # The other numbers are of unit length too, so a wrong count of names shows in the sum.
     if count >= len(vector) or abs(float(np.square(tail).sum()) - 1) > 1e-3:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
-from lookhear.core import unit_from
+from lookhear.core import processes, unit_from
 
 __all__ = ["Centre", "MaskedBatchNorm", "RowBatchNorm"]
 
 
-def _processes() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
 def _over_processes(sums: Tensor) -> Tensor:
     """Sums of this process → those of all, with gradient."""
-    if _processes() == 1:
+    if processes() == 1:
         return sums
     from torch.distributed.nn.functional import all_reduce
 
@@ -99,13 +94,13 @@ class MaskedBatchNorm(_BatchNorm):
 
 
 class RowBatchNorm(_BatchNorm):
-    """The same where the real frames alone are given, one row each."""
+    """``MaskedBatchNorm`` where the real frames alone are given, one row each; the same answers and statistics."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C) → (R, C)."""
         mean, var = self.mean, self.var
         if self.training:
-            if _processes() == 1:  # torch's own, in one piece; its backward pass must not see our statistics move on
+            if processes() == 1:  # torch's own, in one piece; its backward pass must not see our statistics move on
                 out, mean, rstd = torch.native_batch_norm(
                     x, self.weight, self.bias, None, None, True, self.momentum, self.eps
                 )

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
-from lookhear.core import Batch, Features, Losses, Padded
+from lookhear.core import Batch, Features, Losses, Padded, processes
 from lookhear.errors import UserError
 
 __all__ = ["Learner", "Objective", "Views"]
@@ -55,7 +54,7 @@ class Views:
             UserError: items that lack some, in several processes: their shares of a batch would not be alike.
         """
         asked = [self.batch.present[name] for name in names if name in self.batch.present]
-        if asked and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        if asked and processes() > 1:
             raise UserError(
                 "data.pictured and data.texted work in one process", "Train without torchrun, or leave them out."
             )
