@@ -261,6 +261,23 @@ def test_level_speech_by_hand() -> None:
     assert torch.allclose(level_speech(bands[None], mask)[0], want)
 
 
+@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=3), reach=st.integers(1, 13), seed=st.integers(0, 99))
+def test_level_speech_about_each_frame_by_hand(lengths: list[int], reach: int, seed: int) -> None:
+    mask = lengths_to_mask(torch.tensor(lengths), max(lengths))
+    bands = torch.randn(len(lengths), 2, max(lengths), generator=torch.Generator().manual_seed(seed)) * 6
+    found = level_speech(bands, mask, reach)
+    for b, n in enumerate(lengths):
+        power = [float(bands[b, :, t].exp().sum()) for t in range(n)]
+        near = [range(max(0, t - reach), min(n, t + reach + 1)) for t in range(n)]
+        spoken = [power[t] >= sum(power[s] for s in near[t]) / len(near[t]) * math.exp(-6) for t in range(n)]
+        for t in range(n):
+            heard = [s for s in near[t] if spoken[s]]
+            for m in range(2):
+                mean = sum(float(bands[b, m, s]) for s in heard) / len(heard) if heard else 0.0
+                assert float(found[b, m, t]) == pytest.approx(max(float(bands[b, m, t]) - mean, -6.0), abs=1e-4)
+    assert not found[~mask[:, None].expand_as(found)].any()
+
+
 @given(gain=st.floats(0.01, 1), hops=st.integers(0, 100), hiss=st.floats(0, 1e-3))
 def test_neither_loudness_nor_silence_changes_what_is_heard(gain: float, hops: int, hiss: float) -> None:
     """Up to two seconds of silence, 40 dB below half a second of sound."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lookhear.core import Features, lengths_to_mask, pool
-from lookhear.scoring import Compatibility, spans_above
+from lookhear.scoring import Compatibility
 
 LENGTHS = [7, 1, 4]
 
@@ -118,26 +115,3 @@ def test_pictures_are_not_smoothed(features: Features, queries: torch.Tensor) ->
     assert torch.equal(
         Compatibility(smooth=0.2).curve(patches, queries), Compatibility(smooth=0.0).curve(patches, queries)
     )
-
-
-def test_spans_by_hand() -> None:
-    curve = torch.tensor([0.9, 0.1, 0.5, 0.7, 0.2, 0.6, float("-inf")])
-    found = [(s.start, s.end, s.score) for s in spans_above(curve, 0.5, 0.5, offset=10.0)]
-    assert found == [
-        (10.0, 10.5, pytest.approx(0.9)),
-        (11.0, 12.0, pytest.approx(0.7)),
-        (12.5, 13.0, pytest.approx(0.6)),
-    ]
-    assert spans_above(curve, 0.5, 1.0) == []
-
-
-@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30), st.floats(-1, 1, width=32))
-def test_spans_cover_exactly_the_frames_above(values: list[float], threshold: float) -> None:
-    covered = set()
-    spans = spans_above(torch.tensor(values), 1.0, threshold)
-    for s in spans:
-        frames = range(int(s.start), int(s.end))
-        assert s.score == max(values[n] for n in frames)
-        covered |= set(frames)
-    assert covered == {n for n, v in enumerate(values) if v >= threshold}
-    assert all(a.end < b.start for a, b in itertools.pairwise(spans))

@@ -262,27 +262,57 @@ class Mfcc(nn.Module):
         return Padded(values, logmel.mask)
 
 
-def speech_frames(logmel: Tensor, mask: Tensor) -> Tensor:
-    """(B, M, T) log-mel and its (B, T) mask → (B, T) bool: frames at most 26 dB below the recording's mean power.
+def speech_frames(logmel: Tensor, mask: Tensor, reach: int | None = None) -> Tensor:
+    """(B, M, T) log-mel and its (B, T) mask → (B, T) bool: frames at most 26 dB below the mean power about them.
 
     Silence lowers the mean power by 3 dB where it doubles the recording: what counts as speech hardly depends on it.
+
+    Args:
+        reach: frames on either side that are looked at; None for the whole recording.
     """
     power = logmel.logsumexp(1).masked_fill(~mask, float("-inf"))
-    mean = power.logsumexp(1) - mask.sum(1).clamp(min=1).log()
-    return (power >= (mean - _RANGE)[:, None]) & mask
+    if reach is None or reach >= logmel.shape[2] - 1:
+        mean = (power.logsumexp(1) - mask.sum(1).clamp(min=1).log())[:, None]
+    else:
+        mean = _mean_around(power.double().exp()[:, None], mask, reach)[:, 0].log().to(power.dtype)
+    return (power >= mean - _RANGE) & mask
 
 
-def level_speech(logmel: Tensor, mask: Tensor) -> Tensor:
-    """(B, M, T) log-mel as seen from the level of its speech, zero where the mask is False.
+def level_speech(logmel: Tensor, mask: Tensor, reach: int | None = None) -> Tensor:
+    """(B, M, T) log-mel as seen from the level of the speech about each frame, zero where the mask is False.
 
     Of each band its mean over the frames of speech is taken, which takes out the microphone and the voice's colour
     (cepstral mean normalisation; Atal, 1974), and what lies more than 26 dB below it is raised to there. The mean over
     all frames, silent ones included, would say how tightly a recording was cut: with half a second of silence about
     them, digits of unheard speakers fell from 74 to 20 % right.
+
+    Args:
+        reach: frames on either side of each whose speech sets its level, so that an hour is heard as its parts would be
+            (what is further than twice this has no influence); None for the whole recording.
     """
-    spoken = speech_frames(logmel, mask)[:, None].to(logmel.dtype)
-    mean = (logmel * spoken).sum(2, keepdim=True) / spoken.sum(2, keepdim=True).clamp(min=1)
+    spoken = speech_frames(logmel, mask, reach)
+    if reach is None or reach >= logmel.shape[2] - 1:
+        weight = spoken[:, None].to(logmel.dtype)
+        mean = (logmel * weight).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp(min=1)
+    else:
+        mean = _mean_around(logmel.double(), spoken, reach).to(logmel.dtype)
     return (logmel - mean).clamp(min=-_RANGE) * mask[:, None]
+
+
+def _mean_around(values: Tensor, chosen: Tensor, reach: int) -> Tensor:
+    """(B, C, T) → the mean over the chosen (B, T) frames within ``reach`` of each; 0 where there are none.
+
+    In double precision, so that running sums over minutes are as good as sums over seconds.
+    """
+    weight = chosen[:, None].to(values.dtype)
+    total = torch.cat([values * weight, weight], dim=1).cumsum(2)
+    t = total.shape[2]
+    at = torch.arange(t, device=values.device)
+    upper = total[..., (at + reach).clamp(max=t - 1)]
+    before = at - reach - 1
+    lower = total[..., before.clamp(min=0)] * (before >= 0)
+    found = upper - lower
+    return found[:, :-1] / found[:, -1:].clamp(min=1)
 
 
 def normalise(values: Tensor, mask: Tensor | None) -> Tensor:

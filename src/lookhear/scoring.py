@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lookhear.core import Features, Section, Span
+from lookhear.core import Features, Section
 
-__all__ = ["Compatibility", "read_text", "spans_above"]
+__all__ = ["Compatibility", "read_text"]
 
 WHOLE = 0.1
 """What the whole of a written text weighs beside the mean of its words' best moments, for each pair of its words.
@@ -88,20 +88,3 @@ def read_text(moments: Tensor, whole: Tensor, words: Tensor | int) -> Tensor:
     words = torch.as_tensor(words)
     weight = WHOLE * words * (words - 1) / 2
     return torch.where(words > 0, (moments + weight * whole) / (1 + weight), whole)
-
-
-def spans_above(curve: Tensor, step: float, threshold: float, offset: float = 0.0) -> list[Span]:
-    """Stretches of a (N,) score curve at or above the threshold, each scored by its peak.
-
-    Args:
-        curve: local scores; −inf where there is nothing.
-        step: seconds per frame; a frame covers [n × step, (n + 1) × step].
-        threshold: lowest score that counts.
-        offset: seconds to add to every time.
-    """
-    above = (curve >= threshold).to(torch.int8)
-    edges = torch.diff(above, prepend=above.new_zeros(1), append=above.new_zeros(1))
-    starts, ends = torch.nonzero(edges == 1).flatten().tolist(), torch.nonzero(edges == -1).flatten().tolist()
-    return [
-        Span(offset + a * step, offset + b * step, float(curve[a:b].max())) for a, b in zip(starts, ends, strict=True)
-    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -133,7 +135,7 @@ def test_shapes_and_pooling(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["local", "wide"])
 def test_a_frame_hears_only_its_field(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech, "level_speech", lambda values, mask: values * mask[:, None])
+    monkeypatch.setattr(speech, "level_speech", lambda values, mask, reach: values * mask[:, None])
     tower = build(TOWERS[name])
     wave = noise(48_000)
     at = 24_080  # between the frames of 1.48 s and 1.52 s
@@ -160,6 +162,19 @@ def test_frames_meet_only_through_the_mean_of_each_band() -> None:
     times = torch.arange(len(moved)) * tower.step
     assert moved[times > 0.20 + reach].max() < 1e-4
     assert moved[:6].min() > 1e-4
+
+
+def test_beyond_its_context_nothing_reaches_a_frame() -> None:
+    tower = build(LocalTower.Config(width=16, dilations=(1,), level=0.5))
+    wave = noise(16_000 * 6)
+    loud = wave.copy()
+    loud[: 16_000 * 2] = noise(16_000 * 2, seed=5) * 30  # other sound, and so loud that it would set the level
+    with torch.no_grad():
+        here, there = (tower(pad_audio([w])).local[0] for w in (wave, loud))
+    first = math.ceil((2 + tower.context) / tower.step)
+    assert torch.allclose(here[first:], there[first:], atol=1e-5)
+    near = round(2.4 / tower.step)  # beyond its receptive field, within what sets its level
+    assert not torch.allclose(here[near], there[near], atol=1e-2)
 
 
 def test_receptive_field_by_hand() -> None:

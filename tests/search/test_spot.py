@@ -11,9 +11,9 @@ import torch
 from lookhear.core import Features
 from lookhear.errors import UserError
 from lookhear.models.speech import LocalTower
-from lookhear.scoring import Compatibility, spans_above
+from lookhear.moments import around, spans_above
+from lookhear.scoring import Compatibility
 from lookhear.search import spot as module
-from lookhear.search.moments import around
 from lookhear.search.spot import spot
 
 STEP = 640  # samples a frame

@@ -26,6 +26,8 @@ class SpeechTower(nn.Module):
     Attributes:
         step: seconds between local vectors.
         receptive_field: seconds of sound that one local vector depends on; infinite for a Transformer.
+        context: seconds on either side of a local vector beyond which nothing has any influence on it, the level of
+            speech included; infinite where there is no such bound.
         width: H of ``Features.hidden``.
         frontend: what ``extract`` runs; a tower without one has its own ``extract``, ``channels`` and ``frames``.
     """
@@ -33,6 +35,7 @@ class SpeechTower(nn.Module):
     step: float
     width: int
     receptive_field: float
+    context: float = float("inf")
     frontend: LogMel
 
     @property
@@ -132,7 +135,11 @@ class LocalTower(SpeechTower):
     """
 
     class Config(Section):
-        """See the class; ``dilations`` has one entry per block, in steps of 40 ms."""
+        """See the class; ``dilations`` has one entry per block, in steps of 40 ms.
+
+        ``level``: seconds on either side of a moment whose speech sets the level that it is heard from
+        (``level_speech``). Shorter recordings are heard from one level.
+        """
 
         kind: Literal["local"] = "local"
         bins: int = Field(40, ge=8, le=128)
@@ -140,6 +147,7 @@ class LocalTower(SpeechTower):
         kernel: int = Field(5, ge=1)
         dilations: tuple[Annotated[int, Field(ge=1)], ...] = (1, 1, 2)
         dropout: float = Field(0.1, ge=0, lt=1)
+        level: float = Field(6.0, gt=0)
 
         @field_validator("kernel")
         @classmethod
@@ -169,10 +177,12 @@ class LocalTower(SpeechTower):
         self.step = 0.04
         frames = 9 + 2 * 4 + sum(4 * (config.kernel - 1) * d for d in config.dilations)
         self.receptive_field = 0.025 + 0.01 * (frames - 1)
+        self.reach = round(config.level * 100)
+        self.context = self.receptive_field / 2 + 2 * config.level
 
     def encode(self, mel: Padded) -> Features:
         assert mel.mask is not None
-        x, mask = level_speech(mel.values, mel.mask), mel.mask
+        x, mask = level_speech(mel.values, mel.mask, self.reach), mel.mask
         x = (x * 0.5).transpose(1, 2)  # log-mel spreads by about 2 natural-log units: this brings it near 1
         for conv, norm in zip(self.stem, self.norms):
             assert isinstance(conv, nn.Conv1d)

@@ -15,9 +15,9 @@ from lookhear.core import Hit
 from lookhear.data.images import load_image
 from lookhear.errors import UserError, did_you_mean
 from lookhear.models.model import Model
+from lookhear.moments import around
 from lookhear.search.embed import AUDIO, IMAGE, fingerprint
 from lookhear.search.index import Found, open_index
-from lookhear.search.moments import around
 from lookhear.search.rescore import Query, pad_local, rescore
 from lookhear.tasks.keywords import content_words
 

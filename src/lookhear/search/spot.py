@@ -15,8 +15,7 @@ from lookhear.audio import stream_audio
 from lookhear.core import RATE, Hit, Span
 from lookhear.errors import UserError
 from lookhear.models.model import Model
-from lookhear.scoring import spans_above
-from lookhear.search.moments import APART, around, distinct, peaks
+from lookhear.moments import APART, around, distinct, peaks, spans_above
 
 __all__ = ["DEVIATIONS", "spot"]
 

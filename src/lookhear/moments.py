@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lookhear.core import Span
-from lookhear.scoring import spans_above
 
-__all__ = ["APART", "around", "distinct", "peaks"]
+__all__ = ["APART", "around", "distinct", "peaks", "spans_above"]
 
 APART = 0.25
 """Seconds: two peaks nearer than this are one moment. Shorter than the time between two words of fast speech."""
@@ -69,3 +68,20 @@ def distinct(spans: Sequence[Span], join: bool = False) -> list[Span]:
         else:
             out.append(span)
     return out
+
+
+def spans_above(curve: Tensor, step: float, threshold: float, offset: float = 0.0) -> list[Span]:
+    """Stretches of a (N,) score curve at or above the threshold, each scored by its peak.
+
+    Args:
+        curve: local scores; −inf where there is nothing.
+        step: seconds per frame; a frame covers [n × step, (n + 1) × step].
+        threshold: lowest score that counts.
+        offset: seconds to add to every time.
+    """
+    above = (curve >= threshold).to(torch.int8)
+    edges = torch.diff(above, prepend=above.new_zeros(1), append=above.new_zeros(1))
+    starts, ends = torch.nonzero(edges == 1).flatten().tolist(), torch.nonzero(edges == -1).flatten().tolist()
+    return [
+        Span(offset + a * step, offset + b * step, float(curve[a:b].max())) for a, b in zip(starts, ends, strict=True)
+    ]

@@ -1,10 +1,14 @@
 """Peaks of score curves and the spans around them, by hand."""
 
+import itertools
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lookhear.core import Span
-from lookhear.search.moments import around, distinct, peaks
+from lookhear.moments import around, distinct, peaks, spans_above
 
 
 def test_peaks_are_the_highest_frames_nearby():
@@ -58,3 +62,26 @@ def test_distinct_keeps_the_best_of_what_overlaps():
 def test_distinct_can_join():
     spans = [Span(2, 3, 1), Span(0, 2, 5), Span(2.5, 2.7, 9), Span(3.5, 4, 1)]
     assert distinct(spans, join=True) == [Span(0, 3, 9), Span(3.5, 4, 1)]
+
+
+def test_spans_by_hand() -> None:
+    curve = torch.tensor([0.9, 0.1, 0.5, 0.7, 0.2, 0.6, float("-inf")])
+    found = [(s.start, s.end, s.score) for s in spans_above(curve, 0.5, 0.5, offset=10.0)]
+    assert found == [
+        (10.0, 10.5, pytest.approx(0.9)),
+        (11.0, 12.0, pytest.approx(0.7)),
+        (12.5, 13.0, pytest.approx(0.6)),
+    ]
+    assert spans_above(curve, 0.5, 1.0) == []
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30), st.floats(-1, 1, width=32))
+def test_spans_cover_exactly_the_frames_above(values: list[float], threshold: float) -> None:
+    covered = set()
+    spans = spans_above(torch.tensor(values), 1.0, threshold)
+    for s in spans:
+        frames = range(int(s.start), int(s.end))
+        assert s.score == max(values[n] for n in frames)
+        covered |= set(frames)
+    assert covered == {n for n, v in enumerate(values) if v >= threshold}
+    assert all(a.end < b.start for a, b in itertools.pairwise(spans))
