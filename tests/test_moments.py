@@ -59,11 +59,6 @@ def test_distinct_keeps_the_best_of_what_overlaps():
     assert distinct(spans) == [Span(1, 3, 2), Span(4, 5, 1)]
 
 
-def test_distinct_can_join():
-    spans = [Span(2, 3, 1), Span(0, 2, 5), Span(2.5, 2.7, 9), Span(3.5, 4, 1)]
-    assert distinct(spans, join=True) == [Span(0, 3, 9), Span(3.5, 4, 1)]
-
-
 def test_spans_by_hand() -> None:
     curve = torch.tensor([0.9, 0.1, 0.5, 0.7, 0.2, 0.6, float("-inf")])
     found = [(s.start, s.end, s.score) for s in spans_above(curve, 0.5, 0.5, offset=10.0)]

@@ -177,17 +177,26 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer to one query; the JSON forms of ``search`` and ``spot`` are lists of these."""
+    """One answer to one query; the JSON forms of ``search`` and ``spot`` are lists of these.
+
+    Attributes:
+        start, end: seconds.
+        score: how well the moment meets the query, as the model scores it.
+        probability: that it is right, where the model was calibrated.
+    """
 
     file: str
     query: str
     start: float
     end: float
     score: float
+    probability: float | None = field(default=None, kw_only=True)
 
     def as_dict(self, query_key: str = "query") -> dict[str, Any]:
         row = asdict(self)
         row[query_key] = row.pop("query")
+        if self.probability is None:
+            del row["probability"]
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -53,18 +54,15 @@ def around(curve: Tensor, frame: int, step: float, offset: float = 0.0) -> Span:
     return Span(max(0.0, min(start, middle - LEAST / 2)), max(end, middle + LEAST / 2), peak)
 
 
-def distinct(spans: Sequence[Span], join: bool = False) -> list[Span]:
-    """Spans that overlap (or touch) made one, in order of time.
+S = TypeVar("S", bound=Span)
 
-    Args:
-        join: the one covers them all; else it is the best-scored of them.
-    """
-    out: list[Span] = []
+
+def distinct(spans: Sequence[S]) -> list[S]:
+    """Of spans that overlap (or touch) the best-scored, in order of time."""
+    out: list[S] = []
     for span in sorted(spans, key=lambda s: (s.start, s.end)):
         if out and span.start <= out[-1].end + 1e-9:
-            last = out[-1]
-            best = span if span.score > last.score else last
-            out[-1] = Span(last.start, max(last.end, span.end), best.score) if join else best
+            out[-1] = span if span.score > out[-1].score else out[-1]
         else:
             out.append(span)
     return out

@@ -40,6 +40,7 @@ class _HalvingTower(SpeechTower):
         self.frontend, self.width = LogMel(bins=40), width
         self.value, self.centre = nn.Linear(width, dim), Centre(dim)
         self.step, self.receptive_field = 0.16, 0.025 + 0.01 * (frames - 1)
+        self.context = self.receptive_field  # halved frames are not centred
 
     def encode(self, mel: Padded) -> Features:
         assert mel.mask is not None

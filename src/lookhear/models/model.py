@@ -21,6 +21,7 @@ from lookhear.audio import load_audio, pad_audio
 from lookhear.core import Features, Padded
 from lookhear.data.images import load_image
 from lookhear.errors import UserError
+from lookhear.models.calibration import Calibration
 from lookhear.models.evidence import WordEvidence
 from lookhear.models.heads import TagHead
 from lookhear.models.images import VectorTower
@@ -48,6 +49,7 @@ class Model(nn.Module):
         compatibility: how local vectors meet a query, in training and in use.
         evidence: adds single words to the wholes of recordings that are embedded; None until words were learned.
         head: answers for a closed vocabulary beside the shared space; None where none was trained.
+        calibration: what makes scores of moments probabilities; None where it was not learned.
     """
 
     def __init__(self, teacher: Teacher, audio: SpeechTower | None, compatibility: Compatibility | None = None) -> None:
@@ -56,6 +58,7 @@ class Model(nn.Module):
         self.compatibility = compatibility or Compatibility()
         self.evidence: WordEvidence | None = None
         self.head: TagHead | None = None
+        self.calibration: Calibration | None = None
 
     @property
     def image(self) -> nn.Module:
@@ -74,6 +77,12 @@ class Model(nn.Module):
         """Seconds between the local vectors of speech."""
         assert self.audio is not None
         return self.audio.step
+
+    @property
+    def context(self) -> float:
+        """Seconds on either side of a local vector of speech that can reach it; infinite where there is no bound."""
+        assert self.audio is not None
+        return self.audio.context
 
     def embed_audio(
         self, waves: Sequence[NDArray[np.float32]], batch_size: int = 32, progress: bool = False
@@ -176,7 +185,9 @@ class Model(nn.Module):
     # Saving and loading ------------------------------------------------------------------------------------------
 
     def owns(self, name: str) -> bool:
-        """Whether a run must keep the weight of this name: nobody else has it."""
+        """Whether a run must keep the weight of this name: nobody else has it; a calibration has a file of its own."""
+        if name.startswith("calibration."):
+            return False
         return self.teacher.owns(name.removeprefix("teacher.")) if name.startswith("teacher.") else True
 
     def state_to_save(self) -> dict[str, Tensor]:
@@ -265,6 +276,7 @@ class Model(nn.Module):
                 f"{folder}/model.safetensors does not fit model.json ({(lacking + list(unexpected))[0]} and others)",
                 "The two files must come from one run.",
             )
+        model.calibration = Calibration.load(folder)
         return model.eval().requires_grad_(False)
 
 
