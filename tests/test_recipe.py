@@ -135,6 +135,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"objectives": [{"kind": "margin", "wieght": 2}]}, "objectives.0.wieght: unknown key, did you mean 'weight'?"),
     ({"evaluate": [{"kind": "spotting", "nmae": "x"}]}, "evaluate.0.nmae: unknown key, did you mean 'name'?"),
+    (
+        {"evaluate": [{"kind": "localisation", "by": {"kind": "masked_in", "hopp": 1}}]},
+        "evaluate.0.by.hopp: unknown key, did you mean 'hop'?",
+    ),
+    ({"evaluate": [{"kind": "localisation", "by": "maskd"}]}, "evaluate.0.by: input tag 'maskd'"),
     ({"data": {"sources": [{"name": "a", "vectors": {"file": "v", "idz": 1}}]}}, "data.sources.0.vectors.idz: unknown"),
     ({"data": {"sources": [{"nam": "a"}]}}, "data.sources.0.name: field required"),
     ({"data": {"voiced": {"renderngs": 3}}}, "data.voiced.renderngs: unknown key, did you mean 'renderings'?"),
@@ -221,6 +226,17 @@ def test_the_recipes_behind_the_answers_change_what_they_extend(path: Path) -> N
 @pytest.mark.parametrize("speech", [LocalTower.Config(dilations=(1, 3)), SeedTower.Config(readout="mean")])
 def test_resolved_recipes_read_back(tmp_path: Path, teacher: Any, speech: Any) -> None:
     recipe = Recipe(teacher=teacher, speech=speech, objectives=(Sigmoid.Config(), Margin.Config(margin=0.3)), threads=2)
+    assert again(recipe, tmp_path) == recipe
+
+
+@pytest.mark.parametrize(
+    ("by", "kind"),
+    [("tags", "tags"), ("masked_in", "masked_in"), ({"kind": "grad_cam", "answer": "tags"}, "grad_cam")],
+)
+def test_locators_are_named_or_tables_and_read_back(tmp_path: Path, by: Any, kind: str) -> None:
+    recipe = check({"evaluate": [{"kind": "localisation", "list_name": "spoken", "by": by}]}, "here")
+    (section,) = recipe.evaluate
+    assert section.by.kind == kind  # type: ignore[union-attr]
     assert again(recipe, tmp_path) == recipe
 
 

@@ -263,7 +263,8 @@ def _explain(error: Any) -> str:
     # Where a section is told apart by its kind, the kind stands in the location; it is no key of the file.
     where = list(error["loc"])
     kind = {"teacher": 1, "speech": 1, "objectives": 2, "evaluate": 2}.get(str(where[0])) if where else None
-    path = ".".join(str(p) for i, p in enumerate(where) if i != kind and where[max(0, i - 1)] != "finetune")
+    told = ("finetune", "by")  # these are followed by a kind as well
+    path = ".".join(str(p) for i, p in enumerate(where) if i != kind and where[max(0, i - 1)] not in told)
     if error["type"] == "extra_forbidden":
         fields = _fields(error["loc"][:-1])
         return f"{path}: unknown key, {did_you_mean(str(error['loc'][-1]), fields)}"

@@ -11,6 +11,7 @@ import torch
 
 from lookhear.core import Features
 from lookhear.errors import UserError
+from lookhear.locators import Attention, Curve, MaskedIn
 from lookhear.tasks.base import Encoded
 from lookhear.tasks.keywords import occurrences
 from lookhear.tasks.localisation import Localisation
@@ -109,3 +110,41 @@ def test_the_tag_head_answers(corpus_of, fake):
     model.head.names = ("cow", "pig")
     with pytest.raises(UserError, match="none of its words is in the vocabulary"):
         Localisation(words=["dog", "cat"], by="tags").run(encoded)
+
+
+def test_any_locator_answers_and_the_samples_are_decoded_only_for_those_that_hear_them(corpus_of, fake, sound):
+    rows = [[("dog", 0.3, 0.5)], [("dog", 0.0, 0.2)]]
+    paths = [sound(f"{i}.wav") for i in range(2)]
+    corpus = corpus_of([{"audio": {"path": p.name, "bytes": None}, "words": said(*w)} for p, w in zip(paths, rows)])
+    corpus = replace(corpus, root=paths[0].parent)
+    encoded = Encoded(fake({"dog": [1, 1, 1, 1]}), corpus)
+    assert Localisation(words=["dog"]).run(encoded)["by"] == "curve"
+    assert encoded.model.calls["audio"] == 1
+    result = Localisation(words=["dog"], by={"kind": "masked_in", "shortest": 0.1, "longest": 0.2}).run(encoded)
+    assert result["by"] == "masked_in"
+    calls = encoded.model.calls["audio"]
+    assert calls > 1
+    assert Localisation(words=["dog"], by="attention").run(encoded)["by"] == "attention"
+    assert encoded.model.calls["audio"] == calls
+    lost = Encoded(encoded.model, replace(corpus, root=paths[0].parent / "nowhere"), audio=encoded.audio)
+    Localisation(words=["dog"], by="attention").run(lost)
+    with pytest.raises(UserError, match=r"0\.wav: no such file"):
+        Localisation(words=["dog"], by="masked_in").run(lost)
+
+
+def test_curves_come_in_chunks_with_the_number_of_their_first_recording(corpus_of, fake):
+    rows = [said(("dog", 0.0, 0.1))] * 130
+    encoded = encoded_of(corpus_of, fake, rows, [i % 5 for i in range(130)], [6] * 130)
+    parts = list(encoded.curves(Curve(), ["dog", "cat"]))
+    assert [(start, len(part), tuple(curves.shape)) for start, part, curves in parts] == [
+        (0, 64, (64, 6, 2)),
+        (64, 64, (64, 6, 2)),
+        (128, 2, (2, 6, 2)),
+    ]
+    assert [int(f) for _, _, curves in parts for f in curves[..., 0].argmax(1)] == [i % 5 for i in range(130)]
+
+
+def test_a_locator_is_named_or_a_table():
+    assert Localisation(words=["dog"]).by == Curve()
+    assert Localisation(words=["dog"], by="attention").by == Attention()
+    assert Localisation(words=["dog"], by={"kind": "masked_in", "hop": 0.1}).by == MaskedIn(hop=0.1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, cast
 
@@ -18,6 +18,7 @@ from lookhear.core import Features
 from lookhear.data.images import load_image
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
+from lookhear.locators.base import Asked, Locator
 from lookhear.models.images import VectorTower
 from lookhear.scoring import Compatibility, read_text
 from lookhear.tasks.keywords import content_words
@@ -172,8 +173,11 @@ class Encoded:
         source = self.corpus.media(column, row)
         return source, str(source) if isinstance(source, Path) else str(self.corpus.table["id"][int(row)].as_py())
 
+    def _waves(self, rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        return [load_audio(*self._source("audio", r)) for r in rows]
+
     def _encode_audio(self, rows: NDArray[np.int64]) -> Features:
-        return self.model.embed_audio([load_audio(*self._source("audio", r)) for r in rows])
+        return self.model.embed_audio(self._waves(rows))
 
     def _encode_images(self, rows: NDArray[np.int64]) -> Features:
         return self.model.embed_images([load_image(*self._source("image", r)) for r in rows])
@@ -248,6 +252,31 @@ class Encoded:
         read = getattr(self.model.compatibility, reading)
         with torch.inference_mode():
             return steady(torch.cat([read(part, queries) for part in self.audio_parts]))
+
+    def curves(
+        self, by: Locator, words: Sequence[str], template: str | Sequence[str] = "{word}"
+    ) -> Iterator[tuple[int, Features, Tensor]]:
+        """Where in each recording each word is, by a locator, some recordings at a time.
+
+        Args:
+            by: the locator; ``by.known(encoded.model, words)`` says which words it can be asked.
+            words: Q of those.
+            template: prompt(s) around the word, as of ``words``.
+
+        Yields:
+            The number of the first of B recordings in ``corpus.recordings``, their features, and the (B, N, Q) score
+            curves, −inf outside the mask.
+
+        Raises:
+            UserError: the model has nothing to locate with in this way, or a recording cannot be read again.
+        """
+        asked, start = Asked(words, self.words(words, template)), 0
+        for part in self.audio_parts:
+            rows = self.corpus.recordings[start : start + len(part)]
+            with torch.inference_mode():
+                found = by.curves(self.model, partial(self._waves, rows), part, asked)
+            yield start, part, found
+            start += len(part)
 
     @property
     def tag_words(self) -> tuple[str, ...]:

@@ -7,18 +7,16 @@ occurrence, both ends included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat
-from torch import Tensor
 
 from lookhear.core import Features
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
+from lookhear.locators import Curve, LocatorConfig
 from lookhear.tasks.base import Encoded, figure
 from lookhear.tasks.keywords import Asked, KeywordSection, occurrences
 from lookhear.tasks.resampling import Bootstrap
@@ -34,14 +32,14 @@ class Localisation(KeywordSection):
 
     Attributes:
         tolerance: seconds by which every occurrence is widened at both ends.
-        by: whose highest frame answers: the ``curve`` of the word's vector, or the ``tags`` of the model's head (only
-            words of its vocabulary are asked then).
+        by: the locator whose highest frame answers, by its kind or as a table. Where it has a closed vocabulary
+            (``tags``), only words of it are asked.
     """
 
     kind: Literal["localisation"] = "localisation"
     name: str = "localisation"
     tolerance: NonNegativeFloat = 0.0
-    by: Literal["curve", "tags"] = "curve"
+    by: LocatorConfig = Curve()
 
     primary: ClassVar[str] = "oracle_accuracy.value"
     greater_is_better: ClassVar[bool] = True
@@ -61,14 +59,13 @@ class Localisation(KeywordSection):
         if isinstance(found, str):
             raise ValueError(found)
         asked, pairs = found
-        if self.by == "tags":
-            known = [w in encoded.tag_words for w in asked]
-            pairs = [p for p in pairs if known[p[1]]]
-            if not pairs:
-                raise UserError(
-                    f"section {self.name!r}: none of its words is in the vocabulary of the model's tag head",
-                    "Train with an objective of kind 'tag_head' that asks them, or answer by the curve.",
-                )
+        known = self.by.known(encoded.model, list(asked))
+        pairs = [p for p in pairs if known[p[1]]]
+        if not pairs:
+            raise UserError(
+                f"section {self.name!r}: none of its words is in the vocabulary of the model's tag head",
+                "Train with an objective of kind 'tag_head' that asks them, or answer by the curve.",
+            )
         right, chance = self._answers(encoded, list(asked), pairs)
         units = encoded.units[encoded.corpus.recordings[[p[0] for p in pairs]]]
         resamples = Bootstrap(units)
@@ -87,6 +84,7 @@ class Localisation(KeywordSection):
         return {
             "kind": self.kind,
             "interval_over": encoded.interval_over,
+            "by": self.by.kind,
             "tolerance": self.tolerance,
             "oracle_accuracy": accuracy,
             "chance": accuracy["chance"],
@@ -117,40 +115,20 @@ class Localisation(KeywordSection):
         self, encoded: Encoded, words: list[str], pairs: list[Pair]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """For each pair, 1 where the answered frame is inside the word, and the share of frames that are."""
-        curve_of = self._curves(encoded, words)
         right, chance = np.zeros(len(pairs)), np.zeros(len(pairs))
-        at, start = 0, 0
-        for part in encoded.audio_parts:
-            stop = start + len(part)
-            here = []
-            while at < len(pairs) and pairs[at][0] < stop:
-                here.append(at)
-                at += 1
-            numbers = sorted({pairs[p][1] for p in here})  # only the words that these recordings say
-            if here:
-                with torch.inference_mode():
-                    frames = curve_of(part, numbers).argmax(1)
-            for p in here:
-                recording, q, spans = pairs[p]
+        numbers = sorted({q for _, q, _ in pairs})  # a word that is never spoken, or not known, is not asked
+        place = {q: i for i, q in enumerate(numbers)}
+        at = 0
+        for start, part, curves in encoded.curves(self.by, [words[q] for q in numbers], self.template):
+            frames = curves.argmax(1)
+            while at < len(pairs) and pairs[at][0] < start + len(part):
+                recording, q, spans = pairs[at]
                 inside = self._inside(part, recording - start, spans)
-                right[p] = inside[int(frames[recording - start, numbers.index(q)])]
+                right[at] = inside[int(frames[recording - start, place[q]])]
                 # Frames past the recording's end are no answers anybody could give.
-                chance[p] = inside[part.mask[recording - start].numpy()].mean()
-            start = stop
+                chance[at] = inside[part.mask[recording - start].numpy()].mean()
+                at += 1
         return right, chance
-
-    def _curves(self, encoded: Encoded, words: list[str]) -> Callable[[Features, list[int]], Tensor]:
-        """What gives the (B, N, words) curves of some of the words, by their numbers."""
-        if self.by == "curve":
-            queries = encoded.words(words, self.template)
-            return lambda part, numbers: encoded.model.compatibility.curve(part, queries[numbers])
-        place = {word: i for i, word in enumerate(encoded.tag_words)}
-
-        def of_head(part: Features, numbers: list[int]) -> Tensor:
-            assert part.tag_curve is not None
-            return part.tag_curve[..., [place[words[n]] for n in numbers]]
-
-        return of_head
 
     def _inside(self, part: Features, item: int, spans: list[tuple[float, float]]) -> NDArray[np.bool_]:
         """(N,) whether each frame's centre, (n + 0.5) × step, lies in any occurrence."""
