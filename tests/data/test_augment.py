@@ -214,3 +214,7 @@ def test_changes_of_one_item_do_not_depend_on_another_s_padding() -> None:
     a, b = augment.apply(x, seeded(0)).values, augment.apply(loud, seeded(0)).values
     for i, length in enumerate(LENGTHS):
         assert torch.allclose(a[i, :, :length], b[i, :, :length], atol=1e-4)
+
+
+def test_an_empty_list_is_no_noise_so_that_a_recipe_can_turn_it_off() -> None:
+    assert Augment.model_validate({"noise": []}) == Augment()

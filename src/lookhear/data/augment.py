@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,8 @@ class Augment(Section):
         speed: largest relative change of speed; 0.15 draws from 1/1.15 to 1.15.
         warp: largest relative stretch of the frequency axis (another speaker's vocal tract).
         tilt: standard deviation, in dB, of a smooth random equaliser.
-        noise: (lowest, highest) signal-to-noise ratio in dB; half of the items get noise.
+        noise: (lowest, highest) signal-to-noise ratio in dB; half of the items get noise. An empty list is none, for a
+            recipe that extends one with noise.
         room: longest reverberation time (RT60) in seconds; half of the items get a room.
         time_masks: how many stretches of frames are hidden, each up to ``time_share`` of the recording.
         frequency_masks: how many bands are hidden, each up to ``frequency_bins`` wide.
@@ -45,6 +47,11 @@ class Augment(Section):
     time_share: float = Field(0.1, ge=0, le=1)
     frequency_masks: int = Field(0, ge=0)
     frequency_bins: int = Field(6, ge=0)
+
+    @field_validator("noise", mode="before")
+    @classmethod
+    def _empty_is_none(cls, noise: Any) -> Any:
+        return None if isinstance(noise, (list, tuple)) and not noise else noise
 
     @field_validator("noise")
     @classmethod

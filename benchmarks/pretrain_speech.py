@@ -1,0 +1,276 @@
+"""Pretrains a small HuBERT here, in the real format, on recordings alone: no labels, no pictures, no texts.
+
+    python benchmarks/pretrain_speech.py CORPUS CORPUS … --out hubert-small --untrained hubert-random
+
+Its first iteration (Hsu et al., 2021, "HuBERT", sections III.A–B and IV.C): k-means of MFCC frames names every 20 ms,
+stretches of the convolutions' output are hidden, and the Transformer names the hidden frames from what is about them.
+What comes out is a ``HubertModel`` of transformers and its feature extractor, which a recipe names by its folder
+(``kind = "pretrained"``), and ``pretraining.json``: what was heard and how often hidden frames of recordings that were
+kept apart are named rightly, beside how often the most frequent name is right. ``--untrained`` leaves the same shape as
+it was before the first step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from lookhear.audio import LogMel, Mfcc, load_audio
+from lookhear.core import RATE, Padded, lengths_to_mask
+from lookhear.data.read import open_corpus
+from lookhear.models.texts import require_transformers
+from lookhear.training.fit import bf16_pays, learning_rate
+
+HOP, FIELD = 320, 400
+"""Samples between frames of the convolutions, and what one of them sees."""
+START, SPAN = 0.08, 10
+"""Share of frames at which a hidden stretch begins, and its length in frames (section IV.C)."""
+TEMPERATURE = 0.1
+HELD = 20  # every how manieth recording is kept apart
+FITTED = 200_000  # frames that k-means learns from, at most
+AT_ONCE = 24.0  # seconds of a batch when it is only heard
+
+
+def heard(folders: Sequence[Path]) -> list[Tensor]:
+    """Recordings of the folders' training splits, (S,) each; those without a frame are left out."""
+    found = []
+    for folder in folders:
+        corpus = open_corpus(folder)
+        corpus = corpus.select("train") if corpus.has("split") else corpus
+        ids = corpus.column("id")
+        found += [
+            torch.from_numpy(load_audio(corpus.media("audio", r), name=f"recording {ids[r]}")).float()
+            for r in corpus.recordings.tolist()
+        ]
+    return [w for w in found if len(w) >= FIELD]
+
+
+def frames(samples: int) -> int:
+    return (samples - FIELD) // HOP + 1
+
+
+def names_of(waves: Sequence[Tensor], clusters: int, seed: int) -> list[Tensor]:
+    """(T,) cluster of each frame's MFCC; frame t sees samples 320 t to 320 t + 400, the MFCC its middle."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    mel, mfcc = LogMel(80), Mfcc(80)
+    found = []
+    for wave in waves:
+        values = mfcc(mel(Padded(wave[None]))).values[0].T  # every 10 ms
+        found.append(values[1::2][: frames(len(wave))].numpy())
+    every = np.concatenate(found)
+    some = np.random.default_rng(seed).permutation(len(every))[:FITTED]
+    means = MiniBatchKMeans(clusters, random_state=seed, n_init=5, batch_size=10_000, compute_labels=False)
+    means.fit(every[some])
+    return [torch.from_numpy(means.predict(values).astype(np.int64)) for values in found]
+
+
+def hidden(lengths: Sequence[int], rng: np.random.Generator) -> Tensor:
+    """(B, T) bool: stretches of ``SPAN`` frames, one at least in each item, none past its end."""
+    mask = torch.zeros(len(lengths), max(lengths), dtype=torch.bool)
+    for row, n in zip(mask, lengths, strict=True):
+        starts = np.flatnonzero(rng.random(n) < START)
+        for start in starts if len(starts) else [rng.integers(n)]:
+            row[start : min(start + SPAN, n)] = True
+    return mask
+
+
+Piece = tuple[int, int, int]
+"""A recording, the frame it is heard from, and how many frames."""
+Named = Sequence[tuple[Tensor, Tensor]]
+"""Recordings (S,), each with the clusters (T,) of its frames."""
+
+
+def batches(lengths: NDArray[np.int64], longest: int, most: float, rng: np.random.Generator) -> Iterator[list[Piece]]:
+    """One epoch: recordings as often as they have room for a piece of ``longest`` frames, like lengths together.
+
+    Args:
+        lengths: in frames.
+        most: padded seconds in a batch.
+    """
+    pieces = [
+        (i, int(rng.integers(max(1, n - longest + 1))), min(int(n), longest))
+        for i, n in enumerate(lengths.tolist())
+        for _ in range(-(-n // longest))
+    ]
+    # Lengths with some chance in them, so that no epoch has the batches of the last one.
+    pieces.sort(key=lambda p: p[2] * rng.uniform(0.9, 1.1), reverse=True)
+    full: list[list[Piece]] = [[]]
+    for piece in pieces:
+        wide = max(p[2] for p in [*full[-1], piece])
+        if full[-1] and (len(full[-1]) + 1) * wide * HOP > most * RATE:
+            full.append([])
+        full[-1].append(piece)
+    for at in rng.permutation(len(full)).tolist():
+        yield full[at]
+
+
+class Guess(nn.Module):
+    """HuBERT and what names its hidden frames: cosines with a vector of each cluster over a temperature (eq. 3)."""
+
+    def __init__(self, model: Any, clusters: int) -> None:
+        super().__init__()
+        self.model, self.project = model, nn.Linear(model.config.hidden_size, 64)
+        self.codes = nn.Parameter(torch.randn(clusters, 64))
+
+    def forward(self, waves: Sequence[Tensor], mask: Tensor, bf16: bool) -> Tensor:
+        """B recordings and (B, T) what is hidden → (hidden frames, clusters) logits."""
+        waves = [(w - w.mean()) * torch.rsqrt(w.var(correction=0) + 1e-7) for w in waves]  # as the extractor does it
+        there = lengths_to_mask(torch.tensor([len(w) for w in waves]), max(map(len, waves)))
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            out = self.model(pad_sequence(waves, batch_first=True), there.long(), mask).last_hidden_state
+            found = self.project(out[mask])
+        logits: Tensor = F.normalize(found.float(), dim=-1) @ F.normalize(self.codes, dim=-1).T / TEMPERATURE
+        return logits
+
+
+def cut(named: Named, pieces: Sequence[Piece]) -> tuple[list[Tensor], list[Tensor]]:
+    """The samples and the clusters of some pieces."""
+    waves = [named[i][0][HOP * a : HOP * (a + n - 1) + FIELD] for i, a, n in pieces]
+    return waves, [named[i][1][a : a + n] for i, a, n in pieces]
+
+
+def step(guess: Guess, waves: list[Tensor], names: list[Tensor], rng: np.random.Generator, bf16: bool) -> Any:
+    """(hidden frames, clusters) logits and the (hidden frames,) clusters."""
+    mask = hidden([len(n) for n in names], rng)
+    return guess(waves, mask, bf16), pad_sequence(names, batch_first=True)[mask]
+
+
+def train(
+    guess: Guess, waves: Sequence[Tensor], names: Sequence[Tensor], given: argparse.Namespace, out: Path
+) -> list[dict[str, float]]:
+    """Epochs of masked prediction; what each brought."""
+    every = list(zip(waves, names, strict=True))
+    kept = every[HELD - 1 :: HELD]
+    known = [pair for i, pair in enumerate(every) if i % HELD != HELD - 1]
+    lengths = np.array([len(n) for _, n in known], dtype=np.int64)
+    longest = frames(round(given.crop * RATE))
+    epochs = [
+        list(batches(lengths, longest, given.seconds, np.random.default_rng((given.seed, e))))
+        for e in range(given.epochs)
+    ]
+    total = sum(map(len, epochs))
+    optimizer = torch.optim.AdamW(guess.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=0.01)
+    rng, bf16, done, log = np.random.default_rng(given.seed), bf16_pays(), 0, list[dict[str, float]]()
+    for number, epoch in enumerate(epochs):
+        guess.train()
+        began, losses = time.process_time(), []
+        for pieces in epoch:
+            optimizer.param_groups[0]["lr"] = learning_rate(done, total, given.learning_rate, 0.1)
+            logits, wanted = step(guess, *cut(known, pieces), rng, bf16)
+            loss = F.cross_entropy(logits, wanted)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(guess.parameters(), 1.0)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+            done += 1
+        found = judge(guess, kept, [n for _, n in known], longest)
+        log.append({"epoch": number + 1, "steps": done, "loss": float(np.mean(losses)), **found})
+        log[-1]["processor seconds"] = time.process_time() - began
+        print(json.dumps({k: round(v, 4) for k, v in log[-1].items()}), flush=True)
+        (out / "pretraining.log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in log), encoding="utf-8")
+    return log
+
+
+@torch.no_grad()
+def judge(guess: Guess, kept: Named, known: Sequence[Tensor], longest: int) -> dict[str, float]:
+    """How often hidden frames of recordings kept apart are named rightly, always hiding the same; and what the most
+    frequent cluster of the others would give."""
+    guess.eval()
+    rng, right, wanted = np.random.default_rng(0), list[Tensor](), list[Tensor]()
+    lengths = np.array([len(n) for _, n in kept], dtype=np.int64)
+    for pieces in batches(lengths, longest, AT_ONCE, rng):
+        logits, asked = step(guess, *cut(kept, pieces), rng, False)
+        right.append(logits.argmax(1) == asked)
+        wanted.append(asked)
+    most = torch.cat(list(known)).bincount().argmax()
+    share = (torch.cat(wanted) == most).float().mean()
+    return {
+        "accuracy": float(torch.cat(right).float().mean()),
+        "majority": float(share),
+        "frames": len(torch.cat(wanted)),
+    }
+
+
+def untrained(given: argparse.Namespace) -> Any:
+    """HuBERT with random weights; normalised and laid out as the large models are, which learn from scratch readily."""
+    return require_transformers().HubertModel(
+        require_transformers().HubertConfig(
+            hidden_size=given.width,
+            intermediate_size=4 * given.width,
+            num_hidden_layers=given.layers,
+            num_attention_heads=max(1, given.width // 32),
+            conv_dim=(given.channels,) * 7,
+            conv_bias=True,
+            feat_extract_norm="layer",
+            do_stable_layer_norm=True,
+            num_conv_pos_embeddings=64,
+            num_conv_pos_embedding_groups=8,
+            layerdrop=0.0,
+            feat_proj_dropout=0.0,
+            mask_feature_prob=0.0,
+        )
+    )
+
+
+def save(model: Any, folder: Path) -> None:
+    model.eval().save_pretrained(folder)
+    extractor = require_transformers().Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
+    extractor.save_pretrained(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+", help="corpora; of one with splits, 'train' is heard")
+    parser.add_argument("--out", type=Path, required=True, help="the model's folder")
+    parser.add_argument("--untrained", type=Path, help="a folder for the same model before its first step")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=24.0, help="of speech in a batch, padding included")
+    parser.add_argument("--crop", type=float, default=2.5, help="seconds of a recording that are heard at once")
+    parser.add_argument("--clusters", type=int, default=100)
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--channels", type=int, default=64, help="of the convolutions")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    for folder in filter(None, (given.out, given.untrained)):
+        if folder.exists():
+            parser.error(f"{folder} is there already; name another folder")
+    torch.set_num_threads(1)
+    torch.manual_seed(given.seed)
+    waves = heard(given.folders)
+    names = names_of(waves, given.clusters, given.seed)
+    model = untrained(given)
+    if given.untrained:
+        save(model, given.untrained)
+    given.out.mkdir(parents=True)
+    log = train(Guess(model, given.clusters), waves, names, given, given.out)
+    save(model, given.out)
+    about = {
+        "recordings": len(waves),
+        "hours": sum(map(len, waves)) / RATE / 3600,
+        "settings": {
+            k: [str(f) for f in v] if k == "folders" else str(v) if isinstance(v, Path) else v
+            for k, v in vars(given).items()
+        },
+        **log[-1],
+    }
+    (given.out / "pretraining.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    print(f"{len(waves)} recordings, {about['hours']:.2f} h: hidden frames {100 * log[-1]['accuracy']:.1f} % right")
+
+
+if __name__ == "__main__":
+    main()
