@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lookhear.tasks.tables import grid, percent
+from lookhear.tasks.layout import grid, percent
 
 __all__ = ["SIGNIFICANT", "figure_name", "p_text", "table"]
 

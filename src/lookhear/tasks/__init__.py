@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lookhear.tasks.detection import Detection
 from lookhear.tasks.localisation import Localisation
 from lookhear.tasks.retrieval import Retrieval
 from lookhear.tasks.spotting import Spotting
 
-__all__ = ["Localisation", "Retrieval", "Spotting", "TaskConfig"]
+__all__ = ["Detection", "Localisation", "Retrieval", "Spotting", "TaskConfig"]
 
-TaskConfig = Annotated[Retrieval | Spotting | Localisation, Field(discriminator="kind")]
+TaskConfig = Annotated[Retrieval | Spotting | Localisation | Detection, Field(discriminator="kind")]
 """Any evaluation section of a recipe, told apart by its ``kind``."""

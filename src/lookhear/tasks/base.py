@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lookhear.audio import load_audio
-from lookhear.core import Features
+from lookhear.audio import load_audio, samples_of
+from lookhear.core import RATE, Features
 from lookhear.data.images import load_image
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
@@ -27,6 +27,7 @@ from lookhear.tasks.resampling import Resampled
 __all__ = ["Embedder", "Encoded", "Task", "figure", "primary_value", "steady"]
 
 CHUNK = 64  # items decoded and encoded together: what is held in memory as waveforms or pixels at any time
+SECONDS = 3600  # of sound heard together, so that tapes of minutes do not fill memory
 FEW_GROUPS = 20  # below this, groups are classes (ten digits), not pictures
 
 
@@ -149,14 +150,19 @@ class Encoded:
         self.resampled: dict[str, Resampled] = {}
 
     def _chunks(
-        self, rows: NDArray[np.int64], encode: Callable[[NDArray[np.int64]], Features], what: str
+        self,
+        rows: NDArray[np.int64],
+        encode: Callable[[NDArray[np.int64]], Features],
+        what: str,
+        cut: Callable[[NDArray[np.int64]], NDArray[np.int64]] = lambda chunk: chunk,
     ) -> list[Features]:
         from tqdm import tqdm
 
         parts = []
         with torch.inference_mode(), tqdm(total=len(rows), desc=what, disable=None if self.progress else True) as bar:
-            for start in range(0, len(rows), CHUNK):
-                chunk = rows[start : start + CHUNK]
+            while len(rows):
+                chunk = cut(rows[:CHUNK])
+                rows = rows[len(chunk) :]
                 parts.append(encode(chunk).to("cpu"))
                 bar.update(len(chunk))
         return parts
@@ -167,7 +173,7 @@ class Encoded:
         given = self._given["audio"]
         if given is not None:
             return [given[i : i + CHUNK] for i in range(0, len(given), CHUNK)]
-        return self._chunks(self.corpus.recordings, self._encode_audio, "hearing")
+        return self._chunks(self.corpus.recordings, self._encode_audio, "hearing", self._fewer_long)
 
     def _source(self, column: str, row: int) -> tuple[bytes | Path, str]:
         source = self.corpus.media(column, row)
@@ -178,6 +184,12 @@ class Encoded:
 
     def _encode_audio(self, rows: NDArray[np.int64]) -> Features:
         return self.model.embed_audio(self._waves(rows))
+
+    def _fewer_long(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As many of the first rows as take no more than ``SECONDS`` together, each padded to the longest."""
+        sources = [self._source("audio", row) for row in rows]
+        samples = np.maximum.accumulate([samples_of(*source) for source in sources])
+        return rows[: max(1, int((samples * np.arange(1, len(rows) + 1) <= SECONDS * RATE).sum()))]
 
     def _encode_images(self, rows: NDArray[np.int64]) -> Features:
         return self.model.embed_images([load_image(*self._source("image", r)) for r in rows])

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookhear.tasks.answers import Moments
 from lookhear.tasks.metrics import hit_probability
 
-__all__ = ["chance_average_precision", "chance_median_rank", "chance_recall"]
+__all__ = ["chance_average_precision", "chance_median_rank", "chance_recall", "random_moments"]
 
 
 def chance_recall(right: NDArray[Any], gallery: int, k: int) -> float:
@@ -43,3 +44,11 @@ def chance_average_precision(positives: int, items: int) -> float:
         return 1.0
     harmonic = float((1 / np.arange(1, items + 1)).sum())
     return (harmonic + (items - harmonic) * (positives - 1) / (items - 1)) / items
+
+
+def random_moments(moments: Moments, seconds: NDArray[Any], rng: np.random.Generator) -> Moments:
+    """As many moments of each word and each length, at random times of recordings drawn by their (R,) seconds."""
+    count, length = len(moments), moments.end - moments.start
+    recording = rng.choice(len(seconds), size=count, p=seconds / seconds.sum())
+    start = rng.random(count) * np.maximum(seconds[recording] - length, 0)
+    return Moments(recording, moments.word, moments.score, start, np.minimum(start + length, seconds[recording]))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bootstrap", "Resampled", "bootstrap", "centred_interval", "interval"]
+__all__ = ["Bootstrap", "Resampled", "bootstrap", "centred_interval", "interval", "mean_over_words"]
 
 Array = NDArray[np.float64]
 
@@ -52,13 +53,14 @@ class Bootstrap:
         """(Q, U) how often each item occurs in each resample."""
         return np.ascontiguousarray(self.draws[:, self.index].T)
 
+    def sums(self, values: NDArray[Any]) -> Array:
+        """(U,) the sum of (Q,) values in each resample."""
+        total = np.bincount(self.index, weights=np.asarray(values, dtype=np.float64), minlength=self.draws.shape[1])
+        return np.asarray(self.draws.astype(np.float64) @ total)
+
     def means(self, values: NDArray[Any]) -> Array:
         """(U,) the mean of (Q,) values in each resample."""
-        units = self.draws.shape[1]
-        total = np.bincount(self.index, weights=np.asarray(values, dtype=np.float64), minlength=units)
-        count = np.bincount(self.index, minlength=units)
-        draws = self.draws.astype(np.float64)
-        return np.asarray((draws @ total) / (draws @ count))
+        return np.asarray(self.sums(values) / self.sums(np.ones(len(self.index))))
 
     def mean(self, values: NDArray[Any]) -> tuple[float, float]:
         """95 % interval of the mean of (Q,) values."""
@@ -74,6 +76,14 @@ class Bootstrap:
         reached = np.cumsum(self.draws[:, self.index[order]], axis=1)
         middle = (reached < reached[:, -1:] / 2).sum(1)
         return interval(np.asarray(values, dtype=np.float64)[order][middle])
+
+
+def mean_over_words(resampled: Sequence[Array]) -> Array:
+    """(U,) means of each word's (U,) figure, each resample's taken over the words that it holds (NaN is none)."""
+    values = np.array(resampled)
+    held = ~np.isnan(values)
+    means = np.where(held, values, 0).sum(0) / np.maximum(held.sum(0), 1)
+    return np.asarray(np.where(held.any(0), means, np.nan))
 
 
 def interval(values: NDArray[Any]) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from lookhear.tasks.base import Encoded, figure, steady
 from lookhear.tasks.chance import chance_average_precision
 from lookhear.tasks.keywords import Asked, KeywordSection, labels_of, truth_table
 from lookhear.tasks.metrics import TIES, RankingCurve
-from lookhear.tasks.resampling import Bootstrap, Resampled, centred_interval
+from lookhear.tasks.resampling import Bootstrap, Resampled, centred_interval, mean_over_words
 
 __all__ = ["Spotting"]
 
@@ -207,7 +207,7 @@ def _ranked(scores: Floats, truth: Bools, units: Ints) -> dict[str, Any]:
         if np.isnan(values).all():  # the EER of words that every recording says
             result[title] = None
             continue
-        mean, means = float(np.nanmean(values)), _means(resampled[name])
+        mean, means = float(np.nanmean(values)), mean_over_words(resampled[name])
         result[title] = figure(mean, centred_interval(means, mean), chances[name], size)
         if name == "AP":
             result["resampled"] = Resampled(means, draws.drawn)
@@ -215,14 +215,6 @@ def _ranked(scores: Floats, truth: Bools, units: Ints) -> dict[str, Any]:
         if np.isnan(row["EER"]):
             row["EER"] = None
     return result
-
-
-def _means(resampled: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """(U,) means over words, each resample's taken over the words that it holds."""
-    values = np.array(resampled)
-    held = ~np.isnan(values)
-    means = np.where(held, values, 0).sum(0) / np.maximum(held.sum(0), 1)
-    return np.asarray(np.where(held.any(0), means, np.nan))
 
 
 def _exclusive(scores: Floats, truth: Bools, words: list[str], units: Ints) -> dict[str, Any]:

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from lookhear.tasks.detection_table import detection
+from lookhear.tasks.layout import grid, percent, with_interval
+
 __all__ = ["tables"]
-
-Figure = Mapping[str, Any]
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
-
-
-def with_interval(fig: Figure | None, scale: float = 100.0) -> str:
-    """``"75.2 [73.0–77.4]"``, in percent unless ``scale`` says otherwise."""
-    if fig is None:
-        return "–"
-    text = f"{scale * fig['value']:.1f}"
-    return text if fig["low"] is None else f"{text} [{scale * fig['low']:.1f}–{scale * fig['high']:.1f}]"
-
-
-def grid(rows: Sequence[Sequence[str]]) -> str:
-    """Columns set flush: the first to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def _retrieval(result: Mapping[str, Any]) -> str:
@@ -91,7 +70,7 @@ def _localisation(result: Mapping[str, Any]) -> str:
     )
 
 
-WRITERS = {"retrieval": _retrieval, "spotting": _spotting, "localisation": _localisation}
+WRITERS = {"retrieval": _retrieval, "spotting": _spotting, "localisation": _localisation, "detection": detection}
 
 
 def tables(results: Mapping[str, Mapping[str, Any]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookhear.tasks.tables import grid
+from lookhear.tasks.layout import grid
 from lookhear.tuning.study import Tuned
 
 __all__ = ["table"]

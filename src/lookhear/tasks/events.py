@@ -1,0 +1,76 @@
+"""Event-based and segment-based F1 of sound event detection, counted by the package ``sed_eval``.
+
+Mesaros, Heittola and Virtanen (2016), "Metrics for polyphonic sound event detection". An event is right if it starts
+within the collar of an occurrence's start and ends within the collar, or half of the occurrence's length, of its end.
+Segments are counted word by word: one that both an answer and an occurrence touch is right.
+"""
+
+from __future__ import annotations
+
+import warnings
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookhear.errors import UserError
+from lookhear.tasks.answers import Moments, Occurrences
+from lookhear.tasks.rates import Counts
+
+__all__ = ["count_events"]
+
+
+def _sed_eval() -> ModuleType:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it imports announces its own end
+            import sed_eval
+    except ModuleNotFoundError as e:
+        raise UserError(
+            f"event-based figures need the package sed_eval ({e})",
+            "pip install 'lookhear[sed]', or leave `events` out of the section.",
+        ) from None
+    return sed_eval  # type: ignore[no-any-return]
+
+
+def count_events(
+    moments: Moments, said: Occurrences, seconds: NDArray[np.float64], collar: float, segment: float
+) -> dict[str, Counts]:
+    """Counts (R, 1) of every recording, all words together: by ``event`` and by ``segment``.
+
+    Args:
+        moments: the answers that count.
+        said: what is said where.
+        seconds: (R,).
+        collar: seconds by which an event's start and end may be off.
+        segment: length of a segment in seconds.
+
+    Raises:
+        UserError: the extra ``sed`` is not installed.
+    """
+    metrics = _sed_eval().sound_event
+    truth: list[list[dict[str, Any]]] = [[] for _ in seconds]
+    answers: list[list[dict[str, Any]]] = [[] for _ in seconds]
+    for (recording, word), spans in said.items():
+        truth[recording] += [_event(word, start, end) for start, end in spans]
+    columns = (moments.recording, moments.word, moments.start, moments.end)
+    for recording, word, start, end in zip(*(c.tolist() for c in columns)):
+        answers[recording].append(_event(word, start, end))
+    rows: dict[str, list[tuple[float, float, float]]] = {"event": [], "segment": []}
+    for true, answered, length in zip(truth, answers, seconds.tolist()):
+        labels = sorted({e["event_label"] for e in [*true, *answered]})
+        by_event = metrics.EventBasedMetrics(labels, t_collar=collar)
+        by_segment = metrics.SegmentBasedMetrics(labels, time_resolution=segment)
+        if labels:
+            by_event.evaluate(true, answered)
+            by_segment.evaluate(true, answered, evaluated_length_seconds=length)
+        for name, metric in (("event", by_event), ("segment", by_segment)):
+            hits, found, there = (float(metric.overall[k]) for k in ("Ntp", "Nsys", "Nref"))
+            rows[name].append((hits, found - hits, there - hits))
+    tables = {name: np.array(counts).reshape(-1, 3) for name, counts in rows.items()}
+    return {name: Counts(table[:, :1], table[:, 1:2], table[:, 2:]) for name, table in tables.items()}
+
+
+def _event(word: int, start: float, end: float) -> dict[str, Any]:
+    return {"event_label": f"{word:09d}", "event_onset": start, "event_offset": end}
