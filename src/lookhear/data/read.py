@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 
 from lookhear.core import Section
 from lookhear.data.manifest import find_manifest, read_manifest_rows
+from lookhear.data.masks import Masks, label_names, read_label_map
 from lookhear.data.schema import SCHEMA, Corpus, safe_path
 from lookhear.data.store import read_store
 from lookhear.data.vectors import Vectors, class_names, class_shares, join_vectors
@@ -76,6 +77,7 @@ class Source(Section):
         manifest: the file that lists its items; found by itself where there is one.
         columns: our name → the manifest's name (in npz archives ``{split}`` stands for each split's arrays).
         vectors: image vectors beside it.
+        masks: label maps beside its pictures.
         captions: texts made from labels.
         splits: the splits to keep; all where empty.
         evaluate_only: never read for training; ``evaluate --on NAME`` then reads it with these columns.
@@ -85,6 +87,7 @@ class Source(Section):
     manifest: str = ""
     columns: dict[str, str] = Field(default_factory=dict)
     vectors: Vectors | None = None
+    masks: Masks | None = None
     captions: Captions | None = None
     splits: tuple[str, ...] = ()
     evaluate_only: bool = False
@@ -204,8 +207,8 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
         rows = [r for r in rows if str(r.get(found.get("split", "split"))) in source.splits]
     vectors = join_vectors(folder, source.vectors) if source.vectors else {}
     classes = class_names(folder, source.vectors) if source.vectors and source.vectors.classes else []
-    checked: set[str] = set()
-    prefix = Path(folder.resolve().relative_to(root.resolve()))
+    masks = _label_maps(folder, source.masks, rows, path)
+    prefix, checked = Path(folder.resolve().relative_to(root.resolve())), set[str]()
 
     def media(row: Mapping[str, Any], ours: str) -> dict[str, Any] | None:
         value = row.get(found[ours]) if ours in found else None
@@ -221,13 +224,11 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
     items: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
         key = str(row[found["id"]]) if "id" in found and row.get(found["id"]) is not None else f"{number}"
-        group = row.get(found["group"]) if "group" in found else None
-        texts = _texts(row, found.get("text"), source.captions, path)
         vector = vectors.get(key) if source.vectors else _numbers(row.get(source.columns.get("vector", "vector")), path)
         if source.vectors and vector is None:
             raise UserError(f"{folder / source.vectors.file}: no vector for item {key!r}", "Compute it as well.")
         common = {
-            "group": str(group) if group is not None else key,
+            "group": key if (group := _text(row, found, "group")) is None else group,
             "split": _text(row, found, "split"),
             "audio": media(row, "audio"),
             "image": media(row, "image"),
@@ -235,18 +236,19 @@ def read_source(source: Source, root: Path, folder: Path | None = None) -> Corpu
             "language": _text(row, found, "language"),
             "vector": vector,
             "words": word_times(row.get("words")),
+            "masks": masks[number],
             "things": row.get("things") if _are_strings(row.get("things")) else None,
             **{k: row.get(k) for k in extra},
         }
         if source.vectors and classes:
             common["classes"] = class_shares(vectors[key], source.vectors, len(classes), folder)
+        texts = _texts(row, found.get("text"), source.captions, path)
         for k, text in enumerate(texts):
             row_id = key if len(texts) == 1 else f"{key}_{k}"
             items.append({**common, "id": row_id, "text": text, **(_text_only(common) if k else {})})
     if classes and "classes" not in extra:
         extra.append("classes")
-    meta = {"words": {"classes": classes}} if classes else {}
-    return Corpus(_table(items, extra, path), root, name=source.name, meta=meta)
+    return Corpus(_table(items, extra, path), root, source.name, {"words": {"classes": classes}} if classes else {})
 
 
 def word_times(value: Any) -> list[dict[str, Any]] | None:
@@ -280,10 +282,24 @@ def _numbers(value: Any, where: Path) -> np.ndarray | None:
         raise UserError(f"{where}: column 'vector' holds no list of numbers", "Give an array of numbers.") from None
 
 
+def _label_maps(
+    folder: Path, config: Masks | None, rows: Sequence[Mapping[str, Any]], where: Path
+) -> list[list[dict[str, Any]] | None]:
+    """For each row the masks of the label map that it names; rows of one map share them."""
+    if config is None:
+        return [None] * len(rows)
+    known = list(dict.fromkeys(k for row in rows for k in row))
+    if config.column not in known:
+        raise UserError(f"{where}: no column {config.column!r} (for masks)", did_you_mean(config.column, known))
+    labels, maps = label_names(folder, config), [row.get(config.column) for row in rows]
+    read = {m: read_label_map(safe_path(folder, m), labels) for m in dict.fromkeys(str(m) for m in maps if m)}
+    return [read[str(m)] if m else None for m in maps]
+
+
 def _text_only(common: Mapping[str, Any]) -> dict[str, None]:
     """What a picture's further captions leave out: pixels inside the corpus lie in the picture's first row alone."""
     inside = common["image"] is not None and common["image"]["path"] is None
-    return {"image": None, "vector": None} if inside else {}
+    return {"image": None, "vector": None, "masks": None} if inside else {}
 
 
 def _table(items: list[dict[str, Any]], extra: Iterable[str], where: Path) -> pa.Table:

@@ -79,7 +79,7 @@ class _Images(nn.Module):
     def __init__(self, towers: Sequence[nn.Module]) -> None:
         super().__init__()
         self.towers = nn.ModuleList(towers)
-        self.size, self.grid = (getattr(towers[0], name) for name in ("size", "grid"))
+        self.size, self.grid, self.squash = (getattr(towers[0], name) for name in ("size", "grid", "squash"))
 
     def prepare(self, images: list[Image.Image]) -> Padded:
         first: Any = self.towers[0]

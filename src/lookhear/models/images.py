@@ -10,7 +10,20 @@ from torch import Tensor, nn
 
 from lookhear.core import Features, Padded, unit_from
 
-__all__ = ["PictureTower", "VectorTower", "to_tensor"]
+__all__ = ["PictureTower", "VectorTower", "seen", "to_tensor"]
+
+
+def _scaled(width: int, height: int, size: int, squash: bool) -> tuple[int, int]:
+    # The longer side is rounded down, as CLIP's own processor does: a pixel more would shift the cut.
+    short = min(width, height)
+    return (size, size) if squash else (size * width // short, size * height // short)
+
+
+def seen(width: int, height: int, size: int, squash: bool = False) -> tuple[float, float, float, float]:
+    """The part of a picture that ``to_tensor`` keeps: left, top, right, bottom in the picture's own pixels."""
+    w, h = _scaled(width, height, size, squash)
+    left, top = (w - size) // 2, (h - size) // 2
+    return left * width / w, top * height / h, (left + size) * width / w, (top + size) * height / h
 
 
 def to_tensor(images: list[Image.Image], size: int, squash: bool = False) -> Padded:
@@ -20,9 +33,7 @@ def to_tensor(images: list[Image.Image], size: int, squash: bool = False) -> Pad
     """
     out = np.empty((len(images), size, size, 3), dtype=np.uint8)
     for row, image in zip(out, images):
-        short = size if squash else min(image.size)
-        # The longer side is rounded down, as CLIP's own processor does: a pixel more would shift the cut.
-        w, h = (size, size) if squash else (size * image.width // short, size * image.height // short)
+        w, h = _scaled(image.width, image.height, size, squash)
         if (w, h) != image.size:
             image = image.resize((w, h), Image.Resampling.BICUBIC)
         left, top = (w - size) // 2, (h - size) // 2
@@ -51,7 +62,7 @@ class PictureTower(nn.Module):
 
     def __init__(self, dim: int, size: int = 64, width: int = 32, visual_words: int = 512) -> None:
         super().__init__()
-        self.size, w = size, width
+        self.size, self.squash, w = size, False, width
 
         def conv(i: int, o: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
             return [nn.Conv2d(i, o, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(o), nn.ReLU()]

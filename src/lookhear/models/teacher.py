@@ -181,10 +181,11 @@ class _PretrainedImage(nn.Module):
         self.model, self.processor = model, processor
         config = model.config.vision_config
         self.size: int = config.image_size
+        self.squash: bool = model.config.model_type == "siglip"
         self.grid = (config.image_size // config.patch_size,) * 2
 
     def prepare(self, images: list[Image.Image]) -> Padded:
-        return to_tensor(images, self.size, squash=self.model.config.model_type == "siglip")
+        return to_tensor(images, self.size, self.squash)
 
     def forward(self, x: Padded) -> Features:
         p = self.processor
