@@ -58,7 +58,8 @@ class Found:
         values: (h, w) similarities.
         blind: (h, w) those of the mean of all queries.
         mask: (h, w) where the thing is.
-        window: rows and columns of the picture's mask that these are.
+        window: rows and columns of the picture's masks that these are.
+        shape: (H, W) of the picture's masks.
     """
 
     row: int
@@ -67,6 +68,7 @@ class Found:
     blind: Map
     mask: Bools
     window: tuple[slice, slice]
+    shape: tuple[int, ...]
 
 
 class Regions(KeywordSection):
@@ -230,12 +232,13 @@ def _against_masks(encoded: Encoded, pairs: list[Pair], cells: Tensor, words: li
     """The (pairs + 1, R, C) maps of one picture, the last of them the word-blind one, beside the masks."""
     row = int(encoded.corpus.pictures[pairs[0].picture])
     masks = thing_masks(encoded.corpus, row)
-    box = _box(encoded, row, next(iter(masks.values())).shape)
+    shape = next(iter(masks.values())).shape
+    box = _box(encoded, row, shape)
     here, maps = window(box), upsampled(cells, box)
     for pair, values in zip(pairs, maps):
         mask = np.logical_or.reduce([masks[t] for t in pair.things])[here]
         if mask.any():
-            yield Found(row, words[pair.word], values, maps[-1], mask, here)
+            yield Found(row, words[pair.word], values, maps[-1], mask, here, shape)
 
 
 def _box(encoded: Encoded, row: int, shape: tuple[int, ...]) -> Box:
