@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
 from lookhear.data.images import load_image
 from lookhear.data.schema import Corpus
 from lookhear.tasks.regions import Found
-from PIL import Image, ImageDraw, ImageFilter
 
 __all__ = ["montage", "overlaid"]
 
