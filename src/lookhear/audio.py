@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,27 @@ from torch import Tensor, nn
 from lookhear.core import RATE, Padded, lengths_to_mask
 from lookhear.errors import UserError
 
-__all__ = ["LogMel", "Mfcc", "level_speech", "load_audio", "pad_audio", "samples_of", "speech_frames", "stream_audio"]
+__all__ = [
+    "FOREIGN",
+    "LogMel",
+    "Mfcc",
+    "conversion",
+    "level_speech",
+    "load_audio",
+    "load_excerpt",
+    "pad_audio",
+    "samples_of",
+    "speech_frames",
+    "stream_audio",
+]
 
 Wave = NDArray[np.float32]
 _HOP, _WINDOW, _FFT = 160, 400, 512  # 10 ms, 25 ms at 16 kHz
 _RANGE = 6.0  # in log power, 26 dB: what lies further below the mean of the speech is not speech
+FOREIGN = frozenset(
+    (".mp4", ".m4a", ".m4b", ".m4v", ".mov", ".aac", ".wma", ".wmv", ".mkv", ".mka", ".webm", ".avi", ".mpg", ".amr")
+)
+"""Endings of sound and video that libsndfile does not read."""
 _SILENT = 1e-5  # peak amplitude: below one step of 16-bit audio
 
 
@@ -49,10 +66,15 @@ def _open(source: Path | str | bytes, name: str):  # type: ignore[no-untyped-def
             raise UserError(f"{name}: empty recording (0 bytes)", "Record or copy it again.")
         return sf.SoundFile(path)
     except sf.LibsndfileError as e:
-        raise UserError(
-            f"{name}: not a readable recording ({e.error_string.rstrip('.')})",
-            "Give WAV, FLAC, OGG or MP3 (convert others with ffmpeg), or copy it again if it is damaged.",
-        ) from None
+        fix = "Give WAV, FLAC, OGG or MP3 (convert others with ffmpeg), or copy it again if it is damaged."
+        if not isinstance(source, bytes) and Path(source).suffix.lower() in FOREIGN:
+            fix = f"Install ffmpeg and convert it: {conversion(source)}"
+        raise UserError(f"{name}: not a readable recording ({e.error_string.rstrip('.')})", fix) from None
+
+
+def conversion(path: Path | str) -> str:
+    """The command that makes a WAV of what libsndfile does not read."""
+    return f"ffmpeg -i {shlex.quote(str(path))} -vn -ac 1 -ar {RATE} {shlex.quote(str(Path(path).with_suffix('.wav')))}"
 
 
 def _in_memory(given: bytes) -> io.BytesIO | int:
@@ -176,6 +198,33 @@ def stream_audio(path: Path | str, seconds: float = 60.0, overlap: float = 2.0) 
             raise UserError(f"{name}: truncated recording ({seen} of {file.frames} samples)", "Copy it again.")
     if peak < _SILENT:
         raise UserError(f"{name}: the recording is silent", "Check the microphone or the export.")
+
+
+def load_excerpt(path: Path | str, start: float, end: float) -> Wave:
+    """A stretch of a recording, read without what lies before it.
+
+    Args:
+        start, end: seconds; what lies outside the recording is not given. Where ``start`` is a whole second the samples
+            are those of ``load_audio``, but for the filter's first and last milliseconds at other rates than 16 kHz.
+
+    Returns:
+        (S,) float32 mono samples at 16 kHz; none where the recording ends before ``start``.
+
+    Raises:
+        UserError: as ``load_audio``; silence is no fault here.
+    """
+    import soundfile as sf
+
+    name = str(path)
+    with _open(path, name) as file:
+        rate = file.samplerate
+        first = max(0, round(start * rate))
+        try:
+            file.seek(min(first, file.frames))
+            wave = file.read(max(0, round(end * rate) - first), dtype="float32", always_2d=True).mean(1, np.float32)
+        except (sf.LibsndfileError, RuntimeError) as e:
+            raise UserError(f"{name}: damaged recording ({str(e).rstrip('.')})", "Copy it again.") from None
+    return _resample(wave, rate) if len(wave) else wave
 
 
 def pad_audio(waves: list[Wave]) -> Padded:

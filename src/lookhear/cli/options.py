@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lookhear.errors import UserError
 
-__all__ = ["DATA", "FOLDER", "JSON", "Reported", "as_json_text", "fail", "pair", "say"]
+if TYPE_CHECKING:
+    from lookhear.core import Hit
+
+__all__ = ["DATA", "FOLDER", "JSON", "Reported", "as_json_text", "fail", "pair", "print_hits", "say"]
 
 FOLDER = click.Path(path_type=Path)
 DATA = click.option(
@@ -57,3 +61,14 @@ def pair(option: str, text: str) -> tuple[str, str]:
 
 def as_json_text(value: Any) -> str:
     return json.dumps(value, indent=1)
+
+
+def print_hits(hits: Sequence[Hit], query_key: str, as_json: bool) -> None:
+    """Hits as a JSON list, or as one line each: score, time, word (where several were asked for), file."""
+    if as_json:
+        click.echo(as_json_text([hit.as_dict(query_key) for hit in hits]))
+        return
+    for hit in hits:
+        word = f"  {hit.query}" if query_key == "word" else ""
+        sure = "" if hit.probability is None else f"  {100 * hit.probability:3.0f} %"
+        click.echo(f"{hit.score:8.3f}{sure}  {hit.start:8.2f}–{hit.end:.2f} s{word}  {hit.file}")

@@ -1,19 +1,15 @@
-"""Verbs about runs: the demo, training, evaluation, index, search, spotting; and the recipes."""
+"""Verbs about runs: the demo, training, evaluation, index, search; and the recipes."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from lookhear.cli.options import DATA, FOLDER, JSON, Reported, as_json_text, pair, say
+from lookhear.cli.options import DATA, FOLDER, JSON, Reported, as_json_text, pair, print_hits, say
+from lookhear.cli.spotting import spot
 from lookhear.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-    from lookhear.core import Hit
 
 __all__ = ["VERBS", "demo"]
 
@@ -131,51 +127,7 @@ def search(
     hits = searcher.search(what, k, None if kind == "all" else kind, modality=modality)  # type: ignore[arg-type]
     if not hits:
         say(f"{index} holds no {kind if kind != 'all' else 'rows'}")
-    _print(hits, "query", as_json)
-
-
-@click.command(short_help="Find where words are said in recordings.")
-@click.argument("run", type=FOLDER)
-@click.argument("files", type=FOLDER, nargs=-1, required=True, metavar="FILE...")
-@click.option("-w", "--word", "words", multiple=True, help="A word or phrase to look for; may be given again.")
-@click.option("--words", "word_list", type=FOLDER, metavar="LIST", help="A file of words, one a line.")
-@click.option("--threshold", type=float, help="Lowest score that counts; by default each word's own statistics say.")
-@click.option("--template", default="{word}", show_default=True, help="Prompt around the word.")
-@JSON
-def spot(
-    run: Path,
-    files: tuple[Path, ...],
-    words: tuple[str, ...],
-    word_list: Path | None,
-    threshold: float | None,
-    template: str,
-    as_json: bool,
-) -> int:
-    """Find where words are said in FILEs (or folders of them), of any length, without an index."""
-    asked = [*words, *(_word_list(word_list) if word_list else [])]
-    if not asked:
-        raise UserError("no words to spot", "Name some: -w dog -w boat, or --words LIST.")
-    from lookhear.models.model import Model
-    from lookhear.search.embed import AUDIO, find_files
-    from lookhear.search.spot import spot as find
-
-    reported = Reported()
-    found = find_files(files, AUDIO)
-    hits = find(Model.load(run), found, asked, threshold=threshold, template=template, on_error=reported, progress=True)
-    _print(list(hits), "word", as_json)
-    return reported.code
-
-
-def _word_list(path: Path) -> list[str]:
-    try:
-        words = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as e:
-        why = e.strerror if isinstance(e, OSError) else "not UTF-8 text"
-        raise UserError(f"{path}: no readable word list ({why})", "Give a text file, one word a line.") from None
-    words = [w for w in words if w]
-    if not words:
-        raise UserError(f"{path}: no words in this file", "Write one word a line.")
-    return words
+    print_hits(hits, "query", as_json)
 
 
 @click.command(short_help="List or print the recipes.")
@@ -201,16 +153,6 @@ def recipes(name: str | None, schema: bool) -> None:
     for known in sorted(texts):
         first = next((line for line in texts[known].splitlines() if line.startswith("#")), "")
         click.echo(f"{known:<16}  {first.lstrip('# ')}".rstrip())
-
-
-def _print(hits: Sequence[Hit], query_key: str, as_json: bool) -> None:
-    """Hits as a JSON list, or as one line each: score, time, word (where several were asked for), file."""
-    if as_json:
-        click.echo(as_json_text([hit.as_dict(query_key) for hit in hits]))
-        return
-    for hit in hits:
-        word = f"  {hit.query}" if query_key == "word" else ""
-        click.echo(f"{hit.score:8.3f}  {hit.start:8.2f}–{hit.end:.2f} s{word}  {hit.file}")
 
 
 VERBS = (train, evaluate, index, search, spot, recipes)

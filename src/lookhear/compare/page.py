@@ -39,7 +39,7 @@ def page(comparison: Comparison) -> str:
     """The whole page; dark and light, down to the width of a phone, no script and nothing from elsewhere."""
     summary = comparison.summary
     pages = resources.files("lookhear") / "pages"
-    style = "".join((pages / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "compare"))
+    style = "".join((pages / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "palette", "compare"))
     labels = [r["label"] for r in summary["recipes"]]
     title = " · ".join(labels)
     body = _section("figures", "Figures", _figures_lead(summary), _table(summary))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from lookhear.audio import load_audio, samples_of, stream_audio
 from lookhear.core import RATE
+from lookhear.data.embedded import data_uri
 from lookhear.data.images import load_image
 from lookhear.data.schema import Corpus
 from lookhear.data.tally import Ints
@@ -85,10 +85,6 @@ def _unread(error: UserError) -> str:
     return f'<p class="unplayed">{escape(error.what)}</p>'
 
 
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
 def _image(corpus: Corpus, row: int, alt: str, size: int, style: str = "") -> tuple[str, str]:
     """A thumbnail as HTML, and the pixels of the picture in words.
 
@@ -105,7 +101,7 @@ def _image(corpus: Corpus, row: int, alt: str, size: int, style: str = "") -> tu
         image.thumbnail((size, size))
         image.save(buffer, "JPEG", quality=82, optimize=True)
     html = (
-        f'<img class="{style}" src="{_uri(kind, buffer.getvalue())}" width="{image.width}" height="{image.height}" '
+        f'<img class="{style}" src="{data_uri(kind, buffer.getvalue())}" width="{image.width}" height="{image.height}" '
         f'alt="{escape(alt)}" loading="lazy">'
     )
     return html, pixels
@@ -153,8 +149,8 @@ def _sound(corpus: Corpus, row: int) -> tuple[str, NDArray[np.float32], float]:
         file = source if isinstance(source, bytes) else source.read_bytes()
         for start, kind in _SOUNDS.items():
             if file.startswith(start):
-                return _uri(kind, file), wave, seconds
-    return _uri("audio/flac", data), wave, seconds
+                return data_uri(kind, file), wave, seconds
+    return data_uri("audio/flac", data), wave, seconds
 
 
 def _waveform(wave: NDArray[np.float32], words: Sequence[dict[str, Any]]) -> str:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from lookhear.audio import load_audio
 from lookhear.core import RATE
+from lookhear.data.embedded import audio_uri
 from lookhear.data.picturebook.plan import plan
 from lookhear.data.schema import Corpus
 from lookhear.demo.charts import curve_path
-from lookhear.demo.media import audio_uri, picture_uri, spectrogram_uri
+from lookhear.demo.media import picture_uri, spectrogram_uri
 
 __all__ = ["Shelf", "hero", "retrieved", "scene_card", "searches"]
 

@@ -1,23 +1,22 @@
-"""Pictures, spectrograms and sound as data-URIs, so that the report is one file."""
+"""Pictures and spectrograms as data-URIs, so that the report is one file."""
 
 from __future__ import annotations
 
-import base64
 import io
 import random
 
 import numpy as np
-import soundfile as sf
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from lookhear.audio import LogMel
-from lookhear.core import RATE, Padded
+from lookhear.core import Padded
+from lookhear.data.embedded import data_uri
 from lookhear.data.picturebook.plan import Told
 from lookhear.data.picturebook.scene import draw_scene
 
-__all__ = ["audio_uri", "picture_uri", "spectrogram_uri"]
+__all__ = ["picture_uri", "spectrogram_uri"]
 
 # Night blue over plum and coral to cream: dark where it is quiet, readable in both themes.
 _PALETTE = (
@@ -29,25 +28,11 @@ _PALETTE = (
 )
 
 
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
 def picture_uri(told: Told, size: int = 224) -> str:
     """A scene of the picture book as JPEG, drawn again at a size that people like to look at."""
     out = io.BytesIO()
     draw_scene(told.scene, random.Random(told.seed), size)[0].save(out, "JPEG", quality=84, optimize=True)
-    return _uri("image/jpeg", out.getvalue())
-
-
-def audio_uri(wave: NDArray[np.float32]) -> str:
-    """16 kHz samples as MP3, or as FLAC where the sound library was built without MP3."""
-    out = io.BytesIO()
-    if "MP3" in sf.available_formats():
-        sf.write(out, wave, RATE, format="MP3", subtype="MPEG_LAYER_III")
-        return _uri("audio/mpeg", out.getvalue())
-    sf.write(out, wave, RATE, format="FLAC", subtype="PCM_16")
-    return _uri("audio/flac", out.getvalue())
+    return data_uri("image/jpeg", out.getvalue())
 
 
 def spectrogram_uri(wave: NDArray[np.float32], bins: int = 56) -> str:
@@ -62,4 +47,4 @@ def spectrogram_uri(wave: NDArray[np.float32], bins: int = 56) -> str:
     picture.putpalette(colours.round().astype(np.uint8).tobytes())
     out = io.BytesIO()
     picture.save(out, "PNG", optimize=True, bits=6)
-    return _uri("image/png", out.getvalue())
+    return data_uri("image/png", out.getvalue())

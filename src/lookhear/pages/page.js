@@ -9,7 +9,8 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "go";
-    button.setAttribute("aria-label", "play");
+    const name = (what) => button.setAttribute("aria-label", clip.dataset.name ? `${what} ${clip.dataset.name}` : what);
+    name("play");
     audio.removeAttribute("controls");
     audio.hidden = true;
     audio.before(button);
@@ -18,8 +19,8 @@
       heads.forEach((h) => { h.style.left = share + "%"; h.style.opacity = audio.paused && !audio.currentTime ? 0 : 1; });
       if (!audio.paused) requestAnimationFrame(draw);
     };
-    audio.addEventListener("play", () => { if (playing !== audio) stop(); playing = audio; button.classList.add("on"); button.setAttribute("aria-label", "pause"); draw(); });
-    const rest = () => { button.classList.remove("on"); button.setAttribute("aria-label", "play"); draw(); };
+    audio.addEventListener("play", () => { if (playing !== audio) stop(); playing = audio; button.classList.add("on"); name("pause"); draw(); });
+    const rest = () => { button.classList.remove("on"); name("play"); draw(); };
     audio.addEventListener("pause", rest);
     audio.addEventListener("ended", () => { audio.currentTime = 0; rest(); });
     button.addEventListener("click", () => (audio.paused ? audio.play() : audio.pause()));

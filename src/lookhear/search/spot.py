@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from lookhear.search.curves import Curves
 from lookhear.search.finder import Finder
 from lookhear.search.queries import Asked, written
 
-__all__ = ["Heard", "hear", "spot"]
+__all__ = ["Heard", "best_first", "hear", "spot"]
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,12 @@ def spot(
     """
     asked = written(model, words, (template,))
     found = hear(model, files, asked, threshold=threshold, on_error=on_error, progress=progress)
-    yield from sorted((h for heard in found for h in heard.hits), key=_best_first)
+    yield from best_first(h for heard in found for h in heard.hits)
 
 
-def _best_first(hit: Hit) -> tuple[float, float, str, float]:
-    return -(hit.probability or 0.0), -hit.score, hit.file, hit.start
+def best_first(hits: Iterable[Hit]) -> list[Hit]:
+    """By probability, where there is one, then by score; among equals by file and time."""
+    return sorted(hits, key=lambda h: (-(h.probability or 0.0), -h.score, h.file, h.start))
 
 
 def _cut(threshold: float | None, calibrated: bool) -> float | None:

@@ -185,7 +185,7 @@ def write(annotation: Annotation, path: Path) -> None:
         eaf.add_tier(tier.name)
         for i in tier.intervals:
             eaf.add_annotation(tier.name, round(i.start * 1000), round(i.end * 1000), i.label)
-    eaf.properties = [("lastUsedAnnotationId", sum(len(t.intervals) for t in tiers))]
+    eaf.properties = [("lastUsedAnnotationId", eaf.maxaid)]  # ELAN numbers its own from there
     _order_slots(eaf)
     with fresh(path) as part:
         eaf.to_file(str(part))
@@ -198,7 +198,7 @@ def _links(media: str, path: Path) -> tuple[str, str | None]:
     if Path(media).is_absolute():
         return f"file://{media}", None
     # As ELAN writes it, blanks and letters of any script as they are.
-    return f"file://{(path.parent / media).resolve()}", f"./{media}"
+    return f"file://{(path.parent / media).resolve()}", media if media.startswith("../") else f"./{media}"
 
 
 def _order_slots(eaf: Any) -> None:

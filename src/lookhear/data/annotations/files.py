@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import importlib
 import os
 from collections.abc import Iterator
@@ -74,7 +75,9 @@ def fresh(path: Path) -> Iterator[Path]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as e:
-        raise UserError(f"{path}: cannot be written ({e.strerror})", "Name a folder you may write in.") from None
+        full = e.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = "Free some space." if full else "Name a folder you may write in."
+        raise UserError(f"{path}: cannot be written ({e.strerror})", fix) from None
 
 
 def put(path: Path, text: str) -> None:
