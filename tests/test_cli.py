@@ -23,7 +23,10 @@ FLAGS = {
     "evaluate": {"run", "on", "split", "data", "columns", "like", "json_file"},
     "index": {"run", "folders", "out"},
     "search": {"index", "query", "picture", "recording", "k", "kind", "run", "as_json"},
-    "spot": {"run", "files", "words", "word_list", "threshold", "template", "as_json"},
+    "spot": {
+        *("run", "files", "words", "word_list", "examples", "pictures", "unwanted", "threshold", "template", "as_json"),
+        *("outs", "kind", "overwrite", "players"),
+    },
     "recipes": {"name", "schema"},
     "compare": {"recipes", "data", "seeds", "out", "changes", "html", "as_json"},
     "tune": {
