@@ -55,7 +55,7 @@ class Parsed(HTMLParser):
 @pytest.fixture
 def found(tape):
     return [
-        tape("one.wav", 30.0, ("dog", 2.0, 2.2, 0.4, 0.9), (NAMES[1], 5.0, 5.5, 0.3, 0.7), ("dog", 28.0, 28.3, 0.2, 0.5)),
+        tape("one.wav", 30.0, ("dog", 2.0, 2.2, 0.4, 0.9), (NAMES[1], 5.0, 5.5, 0.3, 0.7), ("dog", 28, 28.3, 0.2, 0.5)),
         tape("nothing.wav", 61.0),
         tape("two.wav", 4.0, ("dog", 1.0, 1.2, 0.5, 0.95)),
     ]  # fmt: skip
