@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lookhear.search.queries import Asked, written
 from numpy.typing import NDArray
 
 import lookhear
@@ -40,11 +39,12 @@ import rival_dtw
 import rival_sphinx
 from lookhear.core import RATE, pool
 from lookhear.data.pieces import load_even, pieces_of
+from lookhear.search.queries import Asked, written
 from lookhear.search.spot import hear
 from reporting import markdown
 from spot_tapes import founds, lowest
 from tape_scores import Found, as_rows, best_f1, figures
-from tape_sets import SETS, TapeSet, open_set
+from tape_sets import DIGITS, SETS, TapeSet, open_set
 
 Examples = dict[str, list[NDArray[np.float32]]]
 Search = Callable[[], list[Found]]
@@ -144,9 +144,6 @@ def examples_of(name: str, tapes: TapeSet, count: int, seed: int) -> Examples:
         return load_even(corpus, piece.row)[round(start * RATE) : round(end * RATE)]
 
     return {word: [cut(p) for p in chosen] for word, chosen in by_word.items()}
-
-
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def rivals(name: str, run: Path, test: TapeSet, tuning: TapeSet, args: argparse.Namespace) -> dict[str, dict[str, Any]]:

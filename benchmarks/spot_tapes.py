@@ -34,7 +34,7 @@ __all__ = ["founds", "lowest", "measure"]
 
 def lowest(model: Model) -> float:
     """A threshold that leaves nothing of interest out: a probability of a calibrated model, else a cosine."""
-    return 0.02 if getattr(model, "calibration", None) is not None else 0.0
+    return 0.02 if model.calibration is not None else 0.0
 
 
 def founds(tapes: TapeSet, hits: Iterator[Hit]) -> list[Found]:
@@ -42,9 +42,8 @@ def founds(tapes: TapeSet, hits: Iterator[Hit]) -> list[Found]:
     number = {str(file): i for i, file in enumerate(tapes.files)}
     out = []
     for h in hits:
-        sure = getattr(h, "probability", None)
-        score = h.score if sure is None else sure
-        out.append(Found(number[h.file], h.query, h.start, h.end, score, sure))
+        score = h.score if h.probability is None else h.probability
+        out.append(Found(number[h.file], h.query, h.start, h.end, score, h.probability))
     return out
 
 

@@ -18,10 +18,11 @@ from lookhear.recipe import load_recipe
 from lookhear.tasks.keywords import content_words
 from tape_scores import Said, Truth
 
-__all__ = ["SETS", "TapeSet", "open_set"]
+__all__ = ["DIGITS", "SETS", "TapeSet", "open_set"]
 
 LIKE = Tapes(seconds=300, pause=(0.2, 1.0), overlaps=0.1, noise=(20, 40))
 """A tenth of the recordings begin before the last one ends; noise 20 to 40 dB below the words."""
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SETS = ("digits-az", "digits-en", "book", "words-lt", "commands-en", "captions-flickr")
 
 
