@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lookhear.core import Features, lengths_to_mask, pool
+from lookhear.errors import UserError
 from lookhear.scoring import Compatibility
 
 LENGTHS = [7, 1, 4]
@@ -115,3 +116,30 @@ def test_pictures_are_not_smoothed(features: Features, queries: torch.Tensor) ->
     assert torch.equal(
         Compatibility(smooth=0.2).curve(patches, queries), Compatibility(smooth=0.0).curve(patches, queries)
     )
+
+
+@pytest.mark.parametrize("kind", ["max", "attention"])
+def test_the_best_of_several_parts_counts(kind: str) -> None:
+    rng = torch.Generator().manual_seed(3)
+    mask = lengths_to_mask(torch.tensor([4, 2]), 4)
+    local = torch.randn(2, 4, 6, generator=rng) * mask[..., None]
+    features = Features(pool(local, mask), local, mask, 0.04)
+    queries = F.normalize(torch.randn(2, 6, generator=rng), dim=-1)
+    reading = Compatibility(kind=kind, heads=3, smooth=0.0, temperature=2.0)  # type: ignore[arg-type]
+    curve, pooled = reading.curve(features, queries), reading.pooled(features, queries)
+    for b, n in enumerate([4, 2]):
+        for q, query in enumerate(queries):
+            parts = [slice(0, 2), slice(2, 4), slice(4, 6)]
+            wanted = [max(cosine(v[p], query[p]) for p in parts) for v in local[b, :n]]
+            assert curve[b, :n, q].tolist() == pytest.approx(wanted, abs=1e-5)
+            weights = [math.exp(2 * c) for c in wanted]
+            whole = max(wanted) if kind == "max" else sum(w * c for w, c in zip(weights, wanted)) / sum(weights)
+            assert float(pooled[b, q]) == pytest.approx(whole, abs=1e-5)
+    assert torch.isinf(curve[1, 2:]).all()
+    with pytest.raises(UserError, match="heads = 4 does not divide the 6 numbers"):
+        Compatibility(heads=4).curve(features, queries)
+
+
+def test_one_part_is_the_whole(features: Features, queries: torch.Tensor) -> None:
+    assert torch.allclose(Compatibility().parts(queries)[0], queries, atol=1e-6)
+    assert Compatibility(heads=5).parts(features.local).shape == (5, 3, 7, 1)

@@ -100,6 +100,10 @@ class Features:
     def to(self, device: torch.device | str) -> Features:
         return self._each(lambda x: x.to(device))
 
+    def clone(self) -> Features:
+        """A copy that may take part in a graph, which what was made in inference mode may not."""
+        return self._each(torch.clone)
+
     def __iter__(self) -> Iterator[Features]:
         """One item at a time, each cut to its own length: ``pooled`` (D,), ``local`` (n, D), ``mask`` (n,)."""
         for p, v, m in zip(self.pooled, self.local, self.mask, strict=True):
@@ -244,4 +248,7 @@ def gather(x: Tensor) -> Tensor:
         return torch.cat(parts)
     import torch.distributed.nn.functional as dnn
 
-    return torch.cat(dnn.all_gather(x.contiguous()))  # type: ignore[no-untyped-call]
+    whole = torch.cat(dnn.all_gather(x.contiguous()))  # type: ignore[no-untyped-call]
+    # Gradients are sent as they lie in memory: those of a transposed use would arrive scrambled (gloo, torch 2.13).
+    whole.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
+    return whole

@@ -22,8 +22,11 @@ from lookhear.models.speech import LocalTower
 from lookhear.models.teacher import EmbeddedTeacher, TeacherConfig
 from lookhear.models.towers import SpeechTowerConfig
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
+from lookhear.objectives.dense import Dense
+from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.mms import MaskedMarginSoftmax
 from lookhear.objectives.momentum import MomentumDistillation
+from lookhear.objectives.pacl import Pacl
 from lookhear.objectives.queue import QueuedInfoNCE
 from lookhear.objectives.small_loss import SmallLoss
 from lookhear.objectives.soft_targets import SoftTargets
@@ -46,6 +49,9 @@ ObjectiveConfig = Annotated[
     | Margin.Config
     | Triplet.Config
     | Sigmoid.Config
+    | Pacl.Config
+    | MatchMap.Config
+    | Dense.Config
     | WordTags.Config
     | TagHeadLoss.Config,
     Field(discriminator="kind"),

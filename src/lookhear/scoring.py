@@ -6,9 +6,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from lookhear.core import Features, Section
+from lookhear.errors import UserError
 
 __all__ = ["Compatibility", "read_text"]
 
@@ -30,11 +32,15 @@ class Compatibility(Section):
 
     Attributes:
         smooth: width of the averaging window in seconds, rounded to an odd number of frames; 0 for none.
+        heads: parts of equal size that vectors are read in; the cosine is that of the best part (Hamilton et al., 2024,
+            "Separating the 'Chirp' from the 'Chat'", DenseAV, section 3.2). 1 reads them whole. What is pooled by
+            ``sum`` is always read whole.
     """
 
     kind: Literal["sum", "max", "attention"] = "sum"
     temperature: float = 10.0
     smooth: float = 0.12
+    heads: int = Field(1, ge=1)
 
     def curve(self, features: Features, query: Tensor) -> Tensor:
         """Local cosines (B, N, Q) with unit queries (Q, D), in [-1, 1]; −inf outside the mask."""
@@ -43,7 +49,7 @@ class Compatibility(Section):
             width = round(self.smooth / features.step) // 2 * 2 + 1
             if width > 1:
                 local = _moving_average(local, features.mask, width)
-        scores = F.normalize(local, dim=-1) @ query.float().T
+        scores = self._cosines(local, query)
         return scores.masked_fill(~features.mask[..., None], float("-inf"))
 
     def peak(self, features: Features, query: Tensor) -> Tensor:
@@ -54,12 +60,32 @@ class Compatibility(Section):
         """(B, Q) similarity in [-1, 1] of whole items to unit queries (Q, D)."""
         if self.kind == "sum":
             return features.pooled.float() @ query.float().T
-        cosines = F.normalize(features.local.float(), dim=-1) @ query.float().T
+        cosines = self._cosines(features.local.float(), query)
         cosines = cosines.masked_fill(~features.mask[..., None], float("-inf"))
         if self.kind == "max":
             return cosines.amax(1)
         weights = (cosines * self.temperature).softmax(1)
         return (weights * cosines.masked_fill(~features.mask[..., None], 0)).sum(1)
+
+    def parts(self, vectors: Tensor) -> Tensor:
+        """(…, D) → (heads, …, D / heads): unit vectors of each part.
+
+        Raises:
+            UserError: ``heads`` does not divide D.
+        """
+        if vectors.shape[-1] % self.heads:
+            raise UserError(
+                f"compatibility.heads = {self.heads} does not divide the {vectors.shape[-1]} numbers of a vector",
+                "Choose a number that does.",
+            )
+        parts = vectors.float().reshape(*vectors.shape[:-1], self.heads, -1)
+        return F.normalize(parts, dim=-1).movedim(-2, 0)
+
+    def _cosines(self, local: Tensor, query: Tensor) -> Tensor:
+        """(B, N, D), (Q, D) → (B, N, Q): the cosine, or that of the best part."""
+        if self.heads == 1:
+            return F.normalize(local, dim=-1) @ query.float().T
+        return torch.stack([x @ q.T for x, q in zip(self.parts(local), self.parts(query))]).amax(0)
 
 
 def _moving_average(local: Tensor, mask: Tensor, width: int) -> Tensor:

@@ -407,3 +407,36 @@ def test_noise_on_vectors_is_as_long_as_asked() -> None:
     unit = torch.nn.functional.normalize(vectors, dim=-1)[batch.group]
     noise = batch.inputs["image"].values - unit  # type: ignore[union-attr]
     assert float(noise.norm(dim=-1).mean()) == pytest.approx(0.5, rel=0.05)
+
+
+def test_patches_come_with_their_picture() -> None:
+    """Picture p has p in all its patches, of which the mask leaves out the last one of even pictures."""
+    numbers = torch.arange(21)
+    local = numbers[:, None, None].expand(21, 4, 21).half()
+    mask = torch.ones(21, 4, dtype=torch.bool)
+    mask[::2, 3] = False
+    mels = [torch.zeros(5, int(t)) for t in LENGTHS]
+    source = SpeechBatches(
+        mels,
+        GROUPS,
+        [f"r{i}" for i in range(N)],
+        torch.eye(21),
+        PICTURE_GROUPS,
+        4,
+        0,
+        Augment(),
+        patches=Features(torch.eye(21), local, mask, (2, 2)),
+    )
+    batch = source.batch(0, 1)
+    image = batch.inputs["image"]
+    assert isinstance(image, Features)
+    shown = image.pooled.argmax(1)
+    assert image.step == (2, 2)
+    assert image.local.dtype == torch.float32
+    assert torch.equal(image.local, shown[:, None, None].expand(4, 4, 21).float())
+    assert image.mask[:, 3].tolist() == (shown % 2 == 1).tolist()
+    assert [PICTURE_GROUPS[p] for p in shown.tolist()] == batch.group.tolist()
+    plain = speech().batch(0, 1).inputs["image"]
+    assert isinstance(plain, Features)
+    assert torch.equal(plain.pooled, image.pooled)  # the same pictures are drawn
+    assert torch.equal(batch.take(torch.tensor([2])).inputs["image"].local[0], image.local[2])  # type: ignore[union-attr]

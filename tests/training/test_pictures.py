@@ -15,8 +15,10 @@ from torch import Tensor
 from lookhear.core import Features, Padded
 from lookhear.data.read import open_corpus
 from lookhear.data.schema import Corpus
+from lookhear.errors import UserError
+from lookhear.models.images import VectorTower
 from lookhear.models.model import Model
-from lookhear.training.pictures import look
+from lookhear.training.pictures import look, picture_patches, picture_tensor
 
 
 @pytest.fixture
@@ -124,3 +126,24 @@ def test_a_picture_that_comes_twice_is_kept_once(tiny_model: Model, book: Corpus
     assert met.shape == (4, 3)
     (file,) = (own_cache / "pictures").iterdir()
     assert len(load_file(file)["keys"]) == 2
+
+
+def test_patches_are_the_tower_s_own_in_half_precision_and_may_be_learned_from(
+    tiny_model: Model, book: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lookhear.training.pictures.AT_ONCE", 4)
+    rows = book.pictures[:6]
+    found = picture_patches(tiny_model, book, rows)
+    whole = tiny_model.image(Padded(picture_tensor(book, rows, tiny_model.image).float() / 255))
+    assert found.local.dtype == torch.float16
+    assert found.step == whole.step == (4, 4)
+    assert torch.allclose(found.local.float(), whole.local, atol=2e-3 * float(whole.local.abs().max()))
+    assert torch.allclose(found.pooled, look(tiny_model, book, rows)[0], atol=1e-5)
+    (found.local.float() * torch.ones(1, requires_grad=True)).sum().backward()  # not possible for inference tensors
+
+
+def test_given_vectors_have_no_patches(tiny_model: Model, book: Corpus) -> None:
+    other = copy.deepcopy(tiny_model)
+    other.teacher.image = VectorTower(8, tiny_model.dim)
+    with pytest.raises(UserError, match="needs the patches of pictures"):
+        picture_patches(other, book, book.pictures[:2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from lookhear.core import Features
@@ -34,12 +33,12 @@ class Attention(Locator):
         """Weights, of which each recording's add up to 1 for each word."""
         compatibility, padding = model.compatibility, ~features.mask[..., None]
         weights: Tensor
-        local = features.local.float()
         if compatibility.kind == "sum":
-            length: Tensor = local.norm(dim=-1, keepdim=True) * features.mask[..., None]
+            length: Tensor = features.local.float().norm(dim=-1, keepdim=True) * features.mask[..., None]
             weights = (length / length.sum(1, keepdim=True).clamp(min=1e-12)).expand(-1, -1, len(asked.vectors))
         else:
-            cosines = (F.normalize(local, dim=-1) @ asked.vectors.float().T).masked_fill(padding, float("-inf"))
+            # As the compatibility pools them: without the averaging over time that is the curve's own.
+            cosines = compatibility.model_copy(update={"smooth": 0.0}).curve(features, asked.vectors)
             if compatibility.kind == "max":
                 best = (cosines == cosines.amax(1, keepdim=True)).float()
                 weights = best / best.sum(1, keepdim=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lookhear.core import Losses, Section, gather
 from lookhear.objectives.base import Objective, Views
 
-__all__ = ["InfoNCE", "Margin", "Modality", "Pairwise", "Sigmoid", "same_group"]
+__all__ = ["InfoNCE", "Margin", "Modality", "Pairwise", "Sigmoid", "hinge", "same_group"]
 
 Modality = Literal["audio", "image", "text"]
 
@@ -23,6 +23,14 @@ def same_group(group: Tensor) -> Tensor:
     same = group[:, None] == group[None]
     same.fill_diagonal_(False)
     return same
+
+
+def hinge(scores: Tensor, ignore: Tensor, margin: float) -> Tensor:
+    """Mean over i ≠ j, both ways, of [m − s_ii + s_ij]₊ for (B, B) scores; ``ignore`` (B, B) is left out."""
+    ignore = ignore | torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    right = scores.diag()
+    cost = (margin - right[:, None] + scores).relu() + (margin - right[None] + scores).relu()
+    return cost.masked_fill(ignore, 0).sum() / (~ignore).sum().clamp(min=1)
 
 
 class Pairwise(Objective):
@@ -129,12 +137,7 @@ class Margin(Pairwise):
         self.margin = config.margin
 
     def forward(self, views: Views) -> Losses:
-        scores, ignore = self.scores(views)
-        ignore = ignore | torch.eye(len(scores), dtype=torch.bool, device=scores.device)
-        right = scores.diag()
-        cost = (self.margin - right[:, None] + scores).relu() + (self.margin - right[None] + scores).relu()
-        count = (~ignore).sum().clamp(min=1)
-        return {f"margin_{self.a}_{self.b}": self.weight * cost.masked_fill(ignore, 0).sum() / count}
+        return {f"margin_{self.a}_{self.b}": self.weight * hinge(*self.scores(views), self.margin)}
 
 
 class Sigmoid(Pairwise):

@@ -75,6 +75,7 @@ class SpeechBatches:
         lengths: NDArray[np.int64] | None = None,
         pictured: NDArray[np.bool_] | None = None,
         texts: Mapping[int, Tensor] | None = None,
+        patches: Features | None = None,
     ) -> None:
         """
         Args:
@@ -84,6 +85,7 @@ class SpeechBatches:
             pictures: (pictures, D) unit vectors of the teacher's image tower; ``picture_groups`` their groups.
             pictured: (recordings,) which are learned from pictures; all by default.
             texts: recording → (D,) unit vector of its own text, for those that are learned from it.
+            patches: Features of the pictures with the vectors of their patches, where an objective looks at them.
             tags: batch key → (pictures, words) what is seen in each, which goes with its vector.
 
         Raises:
@@ -105,7 +107,7 @@ class SpeechBatches:
         self.pictures, self.by_group = pictures, {g: np.array(v) for g, v in by_group.items()}
         self._all = (Features.of_pooled(pictures), torch.from_numpy(picture_groups))
         self.batch_size, self.seed, self.augment, self.tags = batch_size, seed, augment, tags or {}
-        self.texts = texts or {}
+        self.texts, self.patches = texts or {}, patches
         self.lengths = np.array([m.shape[1] for m in mels]) if lengths is None else lengths
         self.steps_per_epoch = len(mels) // batch_size
         self._order = lru_cache(maxsize=2)(lambda epoch: _epoch_order(self.lengths, batch_size, seed, epoch))
@@ -123,7 +125,7 @@ class SpeechBatches:
         noise = torch.Generator().manual_seed(hash((self.seed, epoch, index, rank)) % (1 << 63))
         mel = self.augment.apply(pad_mels([self.mels[r] for r in rows]), noise)
         seen = torch.from_numpy(chosen)
-        inputs: dict[str, Padded | Features] = {"audio": mel, "image": Features.of_pooled(self.pictures[seen])}
+        inputs: dict[str, Padded | Features] = {"audio": mel, "image": self._seen(seen)}
         inputs |= {key: Padded(tags[seen]) for key, tags in self.tags.items()}
         present: dict[str, Tensor] = {}
         if not self.pictured.all():
@@ -140,6 +142,13 @@ class SpeechBatches:
             {"image": self._bank(rng)},
             present,
         )
+
+    def _seen(self, rows: Tensor) -> Features:
+        """What the teacher makes of some pictures, patches included if they are asked for."""
+        if self.patches is None:
+            return Features.of_pooled(self.pictures[rows])
+        local = self.patches.local[rows].float()
+        return Features(self.pictures[rows], local, self.patches.mask[rows], self.patches.step)
 
     def items(self, steps: int) -> int:
         return steps * self.batch_size

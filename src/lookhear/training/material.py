@@ -17,12 +17,13 @@ from lookhear.errors import UserError
 from lookhear.models.model import Model
 from lookhear.objectives.asked import AskedWords, Tags
 from lookhear.objectives.base import Objective
+from lookhear.objectives.local import LocalSection
 from lookhear.recipe import Recipe
 from lookhear.training.annealed import Annealed
 from lookhear.training.batches import SpeechBatches
 from lookhear.training.fit import BatchSource
 from lookhear.training.mels import StreamedMels, frames_of, gigabytes, log_mels
-from lookhear.training.pictures import look
+from lookhear.training.pictures import look, picture_patches
 from lookhear.training.tags import tag_pictures
 
 __all__ = [
@@ -121,6 +122,9 @@ def speech_batches(
     Args:
         targets: (P, D) vectors and (P, V) tags of the pictures.
         folder: where log-mels that do not fit in memory are kept.
+
+    Raises:
+        UserError: an objective needs the patches of pictures that have none.
     """
     tower, rows = model.audio, pairing.rows
     assert tower is not None
@@ -131,6 +135,8 @@ def speech_batches(
     else:
         mels = StreamedMels(tower, corpus, rows, folder=folder, most=recipe.data.on_disk)
     ids = corpus.table["id"].take(rows).to_pylist()
+    local = any(isinstance(c, LocalSection) and c.patches for c in recipe.objectives)
+    patches = picture_patches(model, corpus, pictures) if local else None
     sizes = (*recipe.training.smaller_batches, recipe.training.batch_size)
     sources = [
         SpeechBatches(
@@ -146,6 +152,7 @@ def speech_batches(
             lengths,
             pairing.pictured,
             _own_texts(model, corpus, pairing),
+            patches,
         )
         for size in sizes
     ]

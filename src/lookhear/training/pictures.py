@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from lookhear.errors import UserError
 from lookhear.models.images import VectorTower
 from lookhear.models.model import Model
 
-__all__ = ["look", "picture_tensor", "picture_vectors"]
+__all__ = ["look", "no_patches", "picture_patches", "picture_tensor", "picture_vectors"]
 
 AT_ONCE = 256
 
@@ -72,6 +73,30 @@ def look(model: Model, corpus: Corpus, rows: NDArray[np.int64], words: Tensor | 
     if len(new):
         kept.add([keys[i] for i in new], *_looked(model, tower, corpus, rows[new], words))
     return kept.get(keys)
+
+
+def no_patches() -> UserError:
+    """What is wrong where an objective looks at patches and the teacher is given vectors."""
+    return UserError(
+        "an objective needs the patches of pictures, and this teacher's pictures are vectors computed elsewhere",
+        "Choose a teacher that looks at pictures, or another objective.",
+    )
+
+
+def picture_patches(model: Model, corpus: Corpus, rows: NDArray[np.int64]) -> Features:
+    """The same tower's local vectors: Features of the given rows with ``local`` (pictures, P, D) in half precision.
+
+    They are not kept in the cache folder: a picture has as many as it has patches.
+
+    Raises:
+        UserError: the tower is given vectors, which have no patches.
+    """
+    tower = model.teacher.lesson or model.image
+    if isinstance(tower, VectorTower):
+        raise no_patches()
+    with torch.inference_mode():
+        parts = [replace(f, local=f.local.half()) for f in _features(tower, corpus, rows)]
+    return Features.concat(parts).clone()
 
 
 def _looked(model: Model, tower: Any, corpus: Corpus, rows: NDArray[np.int64], words: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,8 +21,9 @@ from lookhear.data.voiced import voice_corpus
 from lookhear.errors import UserError
 from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.model import Model, write_atomically
-from lookhear.models.teacher import ClipTeacher, Teacher
+from lookhear.models.teacher import ClipTeacher, Teacher, VectorTeacher
 from lookhear.objectives.base import Learner
+from lookhear.objectives.local import LocalSection
 from lookhear.recipe import Recipe, load_recipe
 from lookhear.tasks.base import Encoded, primary_value
 from lookhear.training.finetune import finetune
@@ -35,6 +36,7 @@ from lookhear.training.material import (
     training_pairs,
     training_pictures,
 )
+from lookhear.training.pictures import no_patches
 from lookhear.training.tags import check_tagging, learn_evidence
 from lookhear.training.teach import TEACHER_STAGES, teach
 
@@ -98,6 +100,7 @@ def train(
     """
     recipe = load_recipe(recipe, changes) if isinstance(recipe, str) else recipe
     _check_augment(recipe)
+    _check_reading(recipe)
     out = Path(out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
@@ -146,6 +149,15 @@ def _check_augment(recipe: Recipe) -> None:
             "hears none",
             "Leave [augment] out.",
         )
+
+
+def _check_reading(recipe: Recipe) -> None:
+    """Refuses objectives whose local vectors would be read otherwise than they were trained, or that can see none."""
+    for objective in recipe.objectives:
+        if isinstance(objective, LocalSection):
+            objective.check(recipe.compatibility)
+            if objective.patches and isinstance(recipe.teacher, VectorTeacher) and not recipe.teacher_run:
+                raise no_patches()
 
 
 def _check_material(recipe: Recipe, corpus: Corpus) -> None:
