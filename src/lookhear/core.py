@@ -249,6 +249,7 @@ def gather(x: Tensor) -> Tensor:
     import torch.distributed.nn.functional as dnn
 
     whole = torch.cat(dnn.all_gather(x.contiguous()))  # type: ignore[no-untyped-call]
-    # Gradients are sent as they lie in memory: those of a transposed use would arrive scrambled (gloo, torch 2.13).
-    whole.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
+    if whole.requires_grad:
+        # Gradients are sent as they lie in memory: those of a transposed use would arrive scrambled (gloo, torch 2.13).
+        whole.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
     return whole
