@@ -27,7 +27,7 @@ from lookhear.tasks.resampling import Resampled
 __all__ = ["Embedder", "Encoded", "Task", "figure", "primary_value", "steady"]
 
 CHUNK = 64  # items decoded and encoded together: what is held in memory as waveforms or pixels at any time
-SECONDS = 3600  # of sound heard together, so that tapes of minutes do not fill memory
+SECONDS = 1200  # of sound heard together, so that tapes of minutes do not fill memory
 FEW_GROUPS = 20  # below this, groups are classes (ten digits), not pictures
 
 

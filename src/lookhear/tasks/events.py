@@ -20,6 +20,9 @@ from lookhear.tasks.rates import Counts
 
 __all__ = ["count_events"]
 
+WORD = "word"
+"""The label of all events: each word is counted by itself."""
+
 
 def _sed_eval() -> ModuleType:
     try:
@@ -37,7 +40,7 @@ def _sed_eval() -> ModuleType:
 def count_events(
     moments: Moments, said: Occurrences, seconds: NDArray[np.float64], collar: float, segment: float
 ) -> dict[str, Counts]:
-    """Counts (R, 1) of every recording, all words together: by ``event`` and by ``segment``.
+    """Counts (R, 1) of every recording, added up over words: by ``event`` and by ``segment``.
 
     Args:
         moments: the answers that count.
@@ -50,27 +53,26 @@ def count_events(
         UserError: the extra ``sed`` is not installed.
     """
     metrics = _sed_eval().sound_event
-    truth: list[list[dict[str, Any]]] = [[] for _ in seconds]
-    answers: list[list[dict[str, Any]]] = [[] for _ in seconds]
-    for (recording, word), spans in said.items():
-        truth[recording] += [_event(word, start, end) for start, end in spans]
+    # Word by word, since answers to one never match another: on tapes all events with all others take minutes.
+    truth: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    answers: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for pair, spans in said.items():
+        truth[pair] = [_event(start, end) for start, end in spans]
     columns = (moments.recording, moments.word, moments.start, moments.end)
     for recording, word, start, end in zip(*(c.tolist() for c in columns)):
-        answers[recording].append(_event(word, start, end))
-    rows: dict[str, list[tuple[float, float, float]]] = {"event": [], "segment": []}
-    for true, answered, length in zip(truth, answers, seconds.tolist()):
-        labels = sorted({e["event_label"] for e in [*true, *answered]})
-        by_event = metrics.EventBasedMetrics(labels, t_collar=collar)
-        by_segment = metrics.SegmentBasedMetrics(labels, time_resolution=segment)
-        if labels:
-            by_event.evaluate(true, answered)
-            by_segment.evaluate(true, answered, evaluated_length_seconds=length)
+        answers.setdefault((recording, word), []).append(_event(start, end))
+    tables = {name: np.zeros((3, len(seconds), 1)) for name in ("event", "segment")}
+    for recording, word in truth.keys() | answers.keys():
+        true, answered = (events.get((recording, word), []) for events in (truth, answers))
+        by_event = metrics.EventBasedMetrics([WORD], t_collar=collar)
+        by_event.evaluate(true, answered)
+        by_segment = metrics.SegmentBasedMetrics([WORD], time_resolution=segment)
+        by_segment.evaluate(true, answered, evaluated_length_seconds=float(seconds[recording]))
         for name, metric in (("event", by_event), ("segment", by_segment)):
             hits, found, there = (float(metric.overall[k]) for k in ("Ntp", "Nsys", "Nref"))
-            rows[name].append((hits, found - hits, there - hits))
-    tables = {name: np.array(counts).reshape(-1, 3) for name, counts in rows.items()}
-    return {name: Counts(table[:, :1], table[:, 1:2], table[:, 2:]) for name, table in tables.items()}
+            tables[name][:, recording, 0] += (hits, found - hits, there - hits)
+    return {name: Counts(*table) for name, table in tables.items()}
 
 
-def _event(word: int, start: float, end: float) -> dict[str, Any]:
-    return {"event_label": f"{word:09d}", "event_onset": start, "event_offset": end}
+def _event(start: float, end: float) -> dict[str, Any]:
+    return {"event_label": WORD, "event_onset": start, "event_offset": end}
