@@ -104,12 +104,15 @@ def test_the_model_s_calibration_is_asked_for_and_used(corpus_of, fake):
     with pytest.raises(UserError, match="this model has no calibration") as told:
         section.run(encoded)
     assert "lookhear calibrate" in told.value.fix
+    assert section.unready(encoded.model) == "this model has no calibration"
+    assert Detection(words=["dog"], threshold=0.3).unready(encoded.model) is None
     cuts = {"dog": 0.75, "cat": 0.1}
 
     def probability(scores, queries, names=None):
         return torch.sigmoid(20 * (scores - torch.tensor([cuts[n] for n in names])))
 
     encoded.model.calibration = SimpleNamespace(probability=probability)
+    assert section.unready(encoded.model) is None
     result = section.run(encoded)
     assert (result["threshold"], result["scale"]) == (0.5, "calibrated probability")
     assert result["spans"]["counts"] == {"TP": 1, "FP": 2, "FN": 2}  # the second dog is below its word's cut
@@ -180,3 +183,21 @@ def test_long_recordings_are_heard_a_few_at_a_time(tmp_path, fake, corpus_of, so
     result = Detection(words=["dog"], threshold=0.5).run(encoded)
     assert result["seconds"] == pytest.approx(sum(lengths))
     assert result["spans"]["recall"]["size"] == 12
+
+
+def test_validation_leaves_out_what_wants_a_calibration(corpus_of, fake):
+    """Training makes the calibration last; the sections that wait for it must not end it."""
+    from lookhear.recipe import Recipe
+    from lookhear.training.train import _validation
+
+    encoded = encoded_of(corpus_of, fake, ROWS, HEIGHTS)
+    sections = [
+        {"kind": "detection", "name": "fixed", "words": ["dog"], "threshold": 0.5},
+        {"kind": "detection", "name": "calibrated", "words": ["dog"], "threshold": "calibrated"},
+    ]
+    recipe = Recipe.model_validate({"evaluate": sections})
+    model = encoded.model
+    model.embed_audio = lambda waves: encoded.audio
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Encoded, "audio_parts", [encoded.audio])
+        assert list(_validation(model, encoded.corpus, recipe, None)) == ["fixed"]

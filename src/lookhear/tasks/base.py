@@ -66,6 +66,10 @@ class Task(Protocol):
         """Why this cannot run on the corpus; None if it can."""
         ...
 
+    def unready(self, model: Any) -> str | None:
+        """Why this model cannot be asked so far (it is still learning, say); None if it can."""
+        ...
+
     def run(self, encoded: Encoded) -> dict[str, Any]:
         """The result: nested, JSON-able, figures as ``figure`` makes them."""
         ...

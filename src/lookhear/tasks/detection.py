@@ -74,6 +74,11 @@ class Detection(KeywordSection):
         found = self._said(corpus)
         return found if isinstance(found, str) else None
 
+    def unready(self, model: Any) -> str | None:
+        """That it has no calibration, where one is asked for: training makes it last of all."""
+        wanted = self.threshold == "calibrated" and getattr(model, "calibration", None) is None
+        return "this model has no calibration" if wanted else None
+
     def run(self, encoded: Encoded) -> dict[str, Any]:
         """Figures over all pairs of a recording with word times and a keyword that some recording says.
 
@@ -82,7 +87,7 @@ class Detection(KeywordSection):
             ValueError: ``missing`` gives a reason.
         """
         words, never, said = self._askable(encoded)
-        calibration = self._calibration(encoded) if self.threshold == "calibrated" else None
+        calibration = self._calibration(encoded)
         threshold = CUT if self.threshold == "calibrated" else float(self.threshold)
         answers = ask(encoded, words, said, self.template, by=self.by, score=self.score, calibration=calibration)
         pairs = Pairs(answers, said.spoken(len(words)), threshold)
@@ -150,11 +155,11 @@ class Detection(KeywordSection):
         said = said_in(corpus, asked)
         return (list(asked), said) if said.at else f"none of the {len(asked)} words is spoken in any recording"
 
-    def _calibration(self, encoded: Encoded) -> Calibration:
-        calibration = getattr(encoded.model, "calibration", None)
-        if calibration is None:
+    def _calibration(self, encoded: Encoded) -> Calibration | None:
+        if (reason := self.unready(encoded.model)) is not None:
             raise UserError(
-                f"section {self.name!r}: this model has no calibration",
+                f"section {self.name!r}: {reason}",
                 "Make one with `lookhear calibrate`, or give the section a threshold that is a number.",
             )
-        return cast(Calibration, calibration)
+        calibration = getattr(encoded.model, "calibration", None)
+        return cast(Calibration, calibration) if self.threshold == "calibrated" else None

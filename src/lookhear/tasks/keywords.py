@@ -66,6 +66,10 @@ class KeywordSection(Section):
             raise ValueError("words is empty")
         return self
 
+    def unready(self, model: Any) -> str | None:
+        """Why this model cannot be asked so far: unless a section says otherwise, every model can."""
+        return None
+
     def asked(self, corpus: Corpus, labels: Iterable[list[str] | None]) -> Asked | str:
         """The words to ask of a corpus, or the reason why there are none.
 

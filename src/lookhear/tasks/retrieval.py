@@ -62,6 +62,10 @@ class Retrieval(Section):
         reasons = [_lacking(corpus, a, b) for a, b in PAIRS]
         return None if None in reasons else str(reasons[0])
 
+    def unready(self, model: Any) -> str | None:
+        """None: every model can be asked."""
+        return None
+
     def run(self, encoded: Encoded) -> dict[str, Any]:
         """All directions; those whose sides are lacking are named under ``skipped`` with the reason."""
         skipped: dict[str, str] = {}

@@ -250,11 +250,13 @@ def _speech(
 def _validation(model: Model, corpus: Corpus, recipe: Recipe, watch: Watch | None) -> dict[str, float]:
     """Primary figures of the evaluation sections that have one on the validation items.
 
-    A section that lacks its figure there (pictures without recordings, say) is left out; if checkpoints are chosen by
+    A section that lacks its figure there (pictures without recordings, say), or that wants what the model does not have
+    before its training ends, is left out; if checkpoints are chosen by
     it (``training.select``), the loop says that it is missing.
     """
     encoded = Encoded(model, corpus)
-    results = {task.name: task.run(encoded) for task in recipe.evaluate if task.missing(corpus) is None}
+    asked = [t for t in recipe.evaluate if t.missing(corpus) is None and t.unready(model) is None]
+    results = {task.name: task.run(encoded) for task in asked}
     if watch is not None:
         watch(results)
     figures: dict[str, float] = {}
