@@ -48,7 +48,7 @@ from tape_sets import DIGITS, SETS, TapeSet, open_set
 
 Examples = dict[str, list[NDArray[np.float32]]]
 Search = Callable[[], list[Found]]
-ENGLISH = ("digits-en", "commands-en", "captions-flickr")
+ENGLISH = ("digits-en", "commands-en", "captions-flickr", "book")
 WITH_EXAMPLES = ("digits-az", "digits-en", "words-lt")
 LABELS = {"digits-az": "digit", "digits-en": "digit"}
 

@@ -6,8 +6,9 @@ SET=RUN[,RUN…]: a set of tapes (digits-az, digits-en, book, words-lt, commands
 are asked for its words in writing; several are seeds of one. The recordings of a set are those of its test split, so of
 speakers that no run of its corpus heard; they are strung into tapes once, under OUT (see tape_sets.py).
 
-F1 is that of the default threshold. "best F1" is that of the best threshold on these very tapes: an upper bound, for
-nobody knows it beforehand. Chance F1 gives the same hits other words' names. The picture book's speech is synthetic.
+F1 is that of the default threshold. "best F1" is that of the best single score on these very tapes: an upper bound, for
+nobody knows it beforehand (a model that was not calibrated goes by each word's own statistics, and may pass it). Chance
+F1 gives the same hits other words' names. The picture book's speech is synthetic.
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ def figures(default: Sequence[Found], every: Sequence[Found], truth: Truth) -> d
 
 def as_rows(results: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """A table of ``figures``, a row each."""
-    figures_of_hits = ["precision", "recall", "F1 [95 %]", "chance F1", "best F1 (bound)", "false/h/word"]
+    figures_of_hits = ["precision", "recall", "F1 [95 %]", "chance F1", "best F1, one score", "false/h/word"]
     rows = [["", *figures_of_hits, "mAP [95 %]", "chance mAP", "ECE"]]
     for name, r in results.items():
         sure = r["calibration"]
