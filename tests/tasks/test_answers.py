@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lookhear.core import Features
+from lookhear.data.schema import SCHEMA, Corpus
 from lookhear.errors import UserError
 from lookhear.locators import Curve
 from lookhear.moments import around, distinct, peaks
 from lookhear.tasks.answers import Moments, ask, moments_of, said_in
 from lookhear.tasks.base import Encoded
+from lookhear.tasks.keywords import occurrences
 
 E = torch.eye(3)
 
@@ -130,3 +135,21 @@ def test_moments_can_be_picked():
     m = Moments(np.array([0, 1]), np.array([1, 0]), np.array([0.5, 0.1]), np.zeros(2), np.array([1.0, 3.0]))
     assert m[m.score > 0.2].middle.tolist() == [0.5]
     assert len(Moments.concat([m, m])) == 4
+
+
+words = st.sampled_from(["a", "b", "ice cream", "ice", "B"])
+
+
+@given(st.lists(st.lists(words, max_size=5), max_size=4), st.lists(words, min_size=1, max_size=3, unique=True))
+def test_what_is_said_is_what_every_recording_is_searched_for(recordings, asked):
+    spoken = [said(*((w, i, i + 1) for i, w in enumerate(r))) for r in recordings]
+    table = pa.Table.from_pylist([{"audio": {"path": "x", "bytes": None}, "words": w} for w in spoken], schema=SCHEMA)
+    found = said_in(Corpus(table, Path()), {w: (w, "a b") for w in asked})
+    assert found.rows.tolist() == [i for i, r in enumerate(recordings) if r]
+    slow = {
+        (i, q): there
+        for i, row in enumerate(found.rows)
+        for q, w in enumerate(asked)
+        if (there := occurrences(spoken[row], (w, "a b")))
+    }
+    assert found.at == slow

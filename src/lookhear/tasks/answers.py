@@ -20,7 +20,7 @@ from lookhear.errors import UserError
 from lookhear.locators.base import Locator
 from lookhear.moments import LEAST, peaks
 from lookhear.tasks.base import Encoded, steady
-from lookhear.tasks.keywords import Asked, occurrences
+from lookhear.tasks.keywords import Asked, occurrences, tokens
 
 __all__ = ["Answers", "Calibration", "Moments", "Occurrences", "Said", "ask", "moments_of", "said_in"]
 
@@ -123,12 +123,14 @@ def said_in(corpus: Corpus, asked: Asked) -> Said:
     """Where the recordings that have word times say the words; an empty list says nothing, just as a null."""
     every = corpus.column("words")
     rows = np.array([r for r in corpus.recordings if every[r]], dtype=np.int64)
-    at = {
-        (i, q): spans
-        for i, row in enumerate(rows)
-        for q, values in enumerate(asked.values())
-        if (spans := occurrences(every[row], values))
-    }
+    # Most recordings say few of the words: only those whose first one is there are looked for.
+    begins = [{phrase[0] for value in values if (phrase := tokens(value))} for values in asked.values()]
+    at: Occurrences = {}
+    for i, row in enumerate(rows):
+        held = {" ".join(tokens(w["word"])) for w in every[row]}
+        for q, values in enumerate(asked.values()):
+            if not held.isdisjoint(begins[q]) and (spans := occurrences(every[row], values)):
+                at[i, q] = spans
     return Said(rows, at)
 
 
