@@ -20,6 +20,7 @@ from lookhear.tasks.maps import (
     highest,
     iou,
     random_iou,
+    through_grid,
     upsampled,
     widened,
     window,
@@ -97,6 +98,14 @@ def test_a_patch_lights_where_its_pixels_are_in_an_asymmetric_picture(left: int)
     assert mask[here][highest(values)].all()
     wrong = upsampled(cells, (0, 0, w, h))[0]  # as if nothing had been cut off
     assert not mask[highest(wrong)].any()
+
+
+def test_a_mask_through_the_grid_is_each_cell_s_share() -> None:
+    mask = np.zeros((8, 12), dtype=bool)
+    mask[:4, :6] = mask[4:6, 6:9] = True
+    shares = torch.tensor([[[1.0, 0], [0, 0.25]]])
+    assert np.allclose(through_grid(mask, (2, 2)), upsampled(shares, (0, 0, 12, 8))[0])
+    assert (through_grid(mask, (8, 12)) == mask).all()  # as fine as the mask: nothing is lost
 
 
 def test_equal_points_are_all_highest() -> None:

@@ -73,6 +73,7 @@ def test_pointing_and_iou_of_written_words(corpus_of, fake) -> None:
     assert result["per_word"]["cat"] == {"pointing": 0, "iou": 0, "area": 0.25, "centre": 0.25, "pairs": 1}
     assert result["pointing_words"]["value"] == pytest.approx(0.3125)
     assert result["centre"] == result["iou_whole"] == pytest.approx(0.25)
+    assert result["iou_ceiling"] == pytest.approx(15 / 16)
     # From patch to patch the map falls as 1, 1, 7/8, 5/8, 3/8, 1/8, 0, 0 both ways, and products of two are its values:
     # of the dog's quarter all but (5/8)² are above half, and nothing else. The flat map is all region.
     assert result["per_word"]["dog"]["iou"] == pytest.approx((15 / 16 + 16 / 64) / 2)

@@ -21,6 +21,7 @@ __all__ = [
     "highest",
     "iou",
     "random_iou",
+    "through_grid",
     "upsampled",
     "widened",
     "window",
@@ -59,6 +60,14 @@ def upsampled(cells: Tensor, box: Box) -> Map:
     found = F.grid_sample(cells[None].float(), grid.float(), "bilinear", "border", align_corners=False)[0]
     out: Map = found.numpy()
     return out
+
+
+def through_grid(mask: Bools, grid: tuple[int, int]) -> Map:
+    """(h, w) what a map of R × C cells could at best say of a mask: each cell's share of it, brought back to pixels."""
+    h, w = mask.shape
+    cells = F.adaptive_avg_pool2d(torch.from_numpy(mask.astype(np.float32))[None], grid)
+    found: Map = upsampled(cells, (0, 0, w, h))[0]
+    return found
 
 
 def highest(values: Map) -> Bools:

@@ -34,6 +34,7 @@ from lookhear.tasks.maps import (
     highest,
     iou,
     random_iou,
+    through_grid,
     upsampled,
     widened,
     window,
@@ -45,7 +46,7 @@ from lookhear.tasks.spoken import spoken_queries
 __all__ = ["Found", "Regions"]
 
 FIGURES = ("pointing", "iou", "iou_learned")
-BESIDE = ("area", "centre", "word_blind", "random", "whole")
+BESIDE = ("area", "centre", "word_blind", "random", "whole", "ceiling")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Found:
         mask: (h, w) where the thing is.
         window: rows and columns of the picture's masks that these are.
         shape: (H, W) of the picture's masks.
+        grid: rows and columns of patches.
     """
 
     row: int
@@ -69,6 +71,7 @@ class Found:
     mask: Bools
     window: tuple[slice, slice]
     shape: tuple[int, ...]
+    grid: tuple[int, int]
 
 
 class Regions(KeywordSection):
@@ -137,6 +140,7 @@ class Regions(KeywordSection):
             "centre": beside["centre"],
             "word_blind": beside["word_blind"],
             "iou_whole": beside["whole"],
+            "iou_ceiling": beside["ceiling"],
             "pictures": len(set(rows)),
             "pairs": len(rows),
             "words": len(set(words)),
@@ -222,6 +226,7 @@ class Regions(KeywordSection):
             "iou": iou(region, mask),
             "random": random_iou(int(region.sum()), int(mask.sum()), mask.size),
             "whole": float(mask.mean()),
+            "ceiling": iou(above_half(through_grid(mask, found.grid)), mask),
         }
         if self.threshold is not None:
             out["iou_learned"] = iou(found.values >= self.threshold, mask)
@@ -234,11 +239,11 @@ def _against_masks(encoded: Encoded, pairs: list[Pair], cells: Tensor, words: li
     masks = thing_masks(encoded.corpus, row)
     shape = next(iter(masks.values())).shape
     box = _box(encoded, row, shape)
-    here, maps = window(box), upsampled(cells, box)
+    here, maps, grid = window(box), upsampled(cells, box), (cells.shape[1], cells.shape[2])
     for pair, values in zip(pairs, maps):
         mask = np.logical_or.reduce([masks[t] for t in pair.things])[here]
         if mask.any():
-            yield Found(row, words[pair.word], values, maps[-1], mask, here, shape)
+            yield Found(row, words[pair.word], values, maps[-1], mask, here, shape, grid)
 
 
 def _box(encoded: Encoded, row: int, shape: tuple[int, ...]) -> Box:

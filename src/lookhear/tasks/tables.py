@@ -71,16 +71,17 @@ def _localisation(result: Mapping[str, Any]) -> str:
 
 
 def _regions(result: Mapping[str, Any]) -> str:
-    rows = [["figure", "value", "chance", "centre", "word-blind", "whole picture", "mean over words", "pairs", "words"]]
+    head = "figure", "value", "chance", "centre", "word-blind", "whole picture", "ceiling", "mean over words"
+    rows = [[*head, "pairs", "words"]]
     names = {"pointing": "pointing game", "iou": "IoU above half", "iou_learned": "IoU above the threshold"}
     for key, name in names.items():
         if key in result:
             fig, pointing = result[key], key == "pointing"
             beside = [percent(result[k]) if pointing else "" for k in ("centre", "word_blind")]
-            whole = "" if pointing else percent(result["iou_whole"])
+            beside += ["" if pointing else percent(result[k]) for k in ("iou_whole", "iou_ceiling")]
             over = with_interval(result[f"{key}_words"])
             sizes = [str(fig["size"]), str(result["words"])]
-            rows.append([name, with_interval(fig), percent(fig["chance"]), *beside, whole, over, *sizes])
+            rows.append([name, with_interval(fig), percent(fig["chance"]), *beside, over, *sizes])
     asked = "written words" if result["by"] == "text" else "spoken words"
     return f"{asked}, {result['pictures']} pictures\n{grid(rows)}"
 
