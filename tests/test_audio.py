@@ -14,7 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dct
 
-from lookhear.audio import LogMel, Mfcc, level_speech, load_audio, normalise, pad_audio, speech_frames, stream_audio
+from lookhear.audio import (
+    LogMel,
+    Mfcc,
+    level_speech,
+    load_audio,
+    load_excerpt,
+    normalise,
+    pad_audio,
+    speech_frames,
+    stream_audio,
+)
 from lookhear.core import RATE, Padded, lengths_to_mask
 from lookhear.errors import UserError
 
@@ -155,6 +165,22 @@ def test_pieces_of_another_rate_keep_their_place(tmp_path: Path) -> None:
         a = round(start * RATE)
         inner = slice(800, len(chunk) - 800)
         assert np.abs(chunk[inner] - tone(3.0)[a : a + len(chunk)][inner]).max() < 0.01
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", None)])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_an_excerpt_is_a_slice_of_the_whole(tmp_path: Path, kind: str, subtype: str | None, rate: int) -> None:
+    if kind not in sf.available_formats():
+        pytest.skip(f"libsndfile without {kind}")
+    path = tmp_path / "a"
+    sf.write(path, np.stack([noise(rate * 5), noise(rate * 5, 1)], 1), rate, format=kind, subtype=subtype)
+    whole = load_audio(path)
+    for start, end in ((0, 1.5), (2, 3.21), (4, 9), (-3, 1)):
+        excerpt, expected = load_excerpt(path, start, end), whole[max(0, start) * RATE : round(end * RATE)]
+        assert len(excerpt) == pytest.approx(len(expected), abs=1)
+        inner = slice(RATE // 50, min(len(excerpt), len(expected)) - RATE // 50)  # beside the filter's edges
+        assert excerpt[inner] == pytest.approx(expected[inner], abs=1e-4)
+    assert len(load_excerpt(path, 7, 8)) == 0
 
 
 def test_an_overlap_must_be_shorter_than_a_piece(tmp_path: Path) -> None:

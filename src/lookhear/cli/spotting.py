@@ -11,7 +11,7 @@ import click
 
 from lookhear.cli.options import FOLDER, JSON, Reported, print_hits, say
 from lookhear.errors import UserError
-from lookhear.search.hits.targets import KINDS, targets_of
+from lookhear.search.hits.targets import KINDS, check_places, targets_of
 
 if TYPE_CHECKING:
     from lookhear.models.model import Model
@@ -73,6 +73,7 @@ def spot(
     _tell_passed_over(files)
     found = find_files(files, AUDIO)
     targets = targets_of(outs, kind, found)
+    check_places(targets, overwrite)  # before a model is loaded
     model, reported = Model.load(run), Reported()
     asked = _queries(model, texts, examples, pictures, unwanted, template)
     if targets:

@@ -1,11 +1,12 @@
 """What is written where: endings, formats, folders, names that are made distinct, and what is refused beforehand."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lookhear.errors import UserError
-from lookhear.search.hits.targets import KINDS, refuse_present, targets_of
+from lookhear.search.hits.targets import KINDS, check_places, targets_of
 
 ONE, TWO = [Path("a/tape.wav")], [Path("a/tape.wav"), Path("b/tape.flac")]
 
@@ -51,13 +52,29 @@ def test_what_cannot_be_written_so(tmp_path, outs, kind, recordings, said):
 
 def test_what_is_there_is_refused(tmp_path):
     targets = targets_of([tmp_path / "marks", tmp_path / "hits.csv"], "srt", TWO)
-    refuse_present(targets)
+    check_places(targets)
     (tmp_path / "marks").mkdir()
     (tmp_path / "marks" / "other.srt").touch()
-    refuse_present(targets)
+    check_places(targets)
     (tmp_path / "marks" / "tape-2.srt").touch()
     with pytest.raises(UserError, match=r"tape-2\.srt exists\. .*--overwrite"):
-        refuse_present(targets)
+        check_places(targets)
     (tmp_path / "hits.csv").touch()
     with pytest.raises(UserError, match=r"and 1 more"):
-        refuse_present(targets)
+        check_places(targets)
+    check_places(targets, overwrite=True)
+
+
+def test_a_place_that_cannot_be_is_told_beforehand(tmp_path):
+    (tmp_path / "file").touch()
+    check_places(targets_of([tmp_path / "new" / "deep" / "hits.csv"], None, TWO))
+    with pytest.raises(UserError, match="nothing can be written there"):
+        check_places(targets_of([tmp_path / "file" / "hits.csv"], None, TWO), overwrite=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_recording_that_no_file_can_name():
+    recording = Path(os.fsdecode(b"t\xffpe.wav"))
+    assert targets_of([], None, [recording]) == []
+    with pytest.raises(UserError, match="not UTF-8"):
+        targets_of([Path("hits.csv")], None, [recording])

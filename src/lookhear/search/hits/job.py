@@ -16,7 +16,7 @@ from lookhear.search.hits.marks import write_marks
 from lookhear.search.hits.page import write_page
 from lookhear.search.hits.staging import staged
 from lookhear.search.hits.tables import write_table
-from lookhear.search.hits.targets import Target, refuse_present
+from lookhear.search.hits.targets import Target, check_places
 from lookhear.search.queries import Asked
 from lookhear.search.spot import Heard, hear
 
@@ -58,8 +58,7 @@ def spot_to_files(
         UserError: a target exists, or a journal of another job; something cannot be written, of which nothing is left
             then but the journal; as ``hear``.
     """
-    if not overwrite:
-        refuse_present(targets)
+    check_places(targets, overwrite)
     with Journal(
         journal_beside(targets[0].path), _key(model, asked, threshold), [a.name for a in asked], anew=overwrite
     ) as journal:

@@ -20,7 +20,7 @@ def write_table(kind: str, found: Iterable[Heard], path: Path) -> None:
         kind: json, jsonl or csv.
     """
     rows = [hit.as_dict("word") for heard in found for hit in heard.hits]
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         if kind == "csv":
             _write_csv(rows, file)
         elif kind == "jsonl":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from lookhear.data.annotations.files import library
 from lookhear.errors import UserError
 
-__all__ = ["KINDS", "Target", "refuse_present", "targets_of"]
+__all__ = ["KINDS", "Target", "check_places", "targets_of"]
 
 KINDS = {
     "jsonl": ".jsonl",
@@ -58,8 +59,14 @@ def targets_of(outs: Sequence[Path], kind: str | None, recordings: Sequence[Path
 
     Raises:
         UserError: no kind is told, or one for a name that tells another; a kind for one recording where there are
-            several; a folder where a file is due, or the other way round; the library of a kind is not installed.
+            several; a folder where a file is due, or the other way round; the library of a kind is not installed; a
+            recording that no file can name.
     """
+    for recording in recordings if outs else ():
+        try:
+            str(recording).encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{str(recording)!r}: a file name that is not UTF-8", "Rename it.") from None
     targets = [_target(out, kind, recordings) for out in dict.fromkeys(outs)]
     if kind is not None and all(t.kind != kind for t in targets):
         named = ", ".join(str(t.path) for t in targets)
@@ -104,13 +111,18 @@ def _distinct(folder: Path, recordings: Sequence[Path], ending: str) -> Iterable
         yield folder / (name + ending)
 
 
-def refuse_present(targets: Sequence[Target]) -> None:
-    """Nothing that is there is replaced unasked.
+def check_places(targets: Sequence[Target], overwrite: bool = False) -> None:
+    """Looks, before hours are heard, whether the files can take their places.
 
     Raises:
-        UserError: a file exists that was to be written.
+        UserError: a file exists that was to be written, unless ``overwrite``; there is no folder to write in.
     """
+    files = [file.absolute() for target in targets for file in target.files]
+    for folder in dict.fromkeys(file.parent for file in files):
+        there = next(f for f in (folder, *folder.parents) if f.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise UserError(f"{folder}: nothing can be written there", "Name a folder that you may write in.")
     present = [file for target in targets for file in target.files if file.exists()]
-    if present:
+    if present and not overwrite:
         more = f" (and {len(present) - 1} more)" if len(present) > 1 else ""
         raise UserError(f"{present[0]} exists{more}", "Name another --out, or give --overwrite to replace it.")
