@@ -44,13 +44,21 @@ class Compatibility(Section):
 
     def curve(self, features: Features, query: Tensor) -> Tensor:
         """Local cosines (B, N, Q) with unit queries (Q, D), in [-1, 1]; −inf outside the mask."""
+        scores = self._cosines(self._smoothed(features), query)
+        return scores.masked_fill(~features.mask[..., None], float("-inf"))
+
+    def units(self, features: Features) -> Tensor:
+        """(B, N, D) unit vectors whose cosines the curve is, where vectors are read whole."""
+        return F.normalize(self._smoothed(features), dim=-1)
+
+    def _smoothed(self, features: Features) -> Tensor:
+        """(B, N, D) local vectors, averaged over ``smooth`` seconds."""
         local = features.local.float()
         if isinstance(features.step, float) and self.smooth > 0:
             width = round(self.smooth / features.step) // 2 * 2 + 1
             if width > 1:
                 local = _moving_average(local, features.mask, width)
-        scores = self._cosines(local, query)
-        return scores.masked_fill(~features.mask[..., None], float("-inf"))
+        return local
 
     def peak(self, features: Features, query: Tensor) -> Tensor:
         """(B, Q): the highest point of each curve."""

@@ -70,9 +70,10 @@ class Finder:
         if self.cut is not None:
             candidates &= values[own] >= self.cut
         else:
-            self.usual.add(values[own])
+            cosines = values[own].clamp(min=-1)  # what is not meant is minus infinity, and would have no median
+            self.usual.add(cosines)
             # What is far below the bar is dropped at once, except the best so far: it may be the file's.
-            bar = torch.minimum(_above(values[own], DEVIATIONS / 2), values[own].amax(0))
+            bar = torch.minimum(_above(cosines, DEVIATIONS / 2), cosines.amax(0))
             candidates &= values[own] >= bar
         for n, q in candidates.nonzero().tolist():
             self.found[q].append(self._moment(part, values, n + own.start, q))
@@ -132,7 +133,7 @@ class _Sample:
 
     def add(self, values: Tensor) -> None:
         first = -self.seen % self.stride
-        self.kept.append(values[first :: self.stride].clamp(min=-1))  # no cosine is less, but what is not meant is
+        self.kept.append(values[first :: self.stride])
         self.seen += len(values)
         while sum(map(len, self.kept)) > _SAMPLES:
             self.kept = [self.frames[::2].clone()]

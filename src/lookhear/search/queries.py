@@ -37,11 +37,11 @@ class Asked:
     against: tuple[Asked, ...] = ()
 
 
-def written(model: Model, texts: Sequence[str], templates: Sequence[str] = ("{word}",)) -> list[Asked]:
+def written(model: Model, texts: Sequence[str], template: str | Sequence[str] | None = None) -> list[Asked]:
     """Words and phrases, each once.
 
     Of a phrase, every content word is looked for; of one without content words ("over there"), the whole. Several
-    templates are averaged.
+    templates are averaged; by default those that the model was calibrated with, or the word alone.
 
     Raises:
         UserError: no texts, a template without ``{word}``, or a word that the text encoder can make nothing of.
@@ -49,9 +49,12 @@ def written(model: Model, texts: Sequence[str], templates: Sequence[str] = ("{wo
     texts = list(dict.fromkeys(texts))
     if not texts:
         raise UserError("no words to spot", "Name at least one.")
-    for template in templates:
-        if "{word}" not in template:
-            raise UserError(f"template {template!r}", "Put {word} where the word goes.")
+    if template is None:
+        template = ("{word}",) if model.calibration is None else model.calibration.templates
+    templates = (template,) if isinstance(template, str) else tuple(template)
+    for given in templates:
+        if "{word}" not in given:
+            raise UserError(f"template {given!r}", "Put {word} where the word goes.")
     parts = [tuple(content_words(t)) if len(t.split()) > 1 else (t,) for t in texts]
     parts = [words or (text,) for words, text in zip(parts, texts)]
     each = list(dict.fromkeys(word for words in parts for word in words))

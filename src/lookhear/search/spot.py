@@ -104,7 +104,7 @@ def spot(
     words: Sequence[str],
     *,
     threshold: float | None = None,
-    template: str = "{word}",
+    template: str | Sequence[str] | None = None,
     on_error: Callable[[UserError], None] | None = None,
     progress: bool = False,
 ) -> Iterator[Hit]:
@@ -112,13 +112,14 @@ def spot(
 
     Args:
         words: written words or phrases.
-        template: prompt around each word.
+        template: prompt(s) around each word, several of which are averaged; by default those that the model was
+            calibrated with, or the word alone.
         threshold, on_error, progress: as of ``hear``.
 
     Raises:
         UserError: as ``hear`` and ``written``.
     """
-    asked = written(model, words, (template,))
+    asked = written(model, words, template)
     found = hear(model, files, asked, threshold=threshold, on_error=on_error, progress=progress)
     yield from best_first(h for heard in found for h in heard.hits)
 

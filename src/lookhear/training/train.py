@@ -19,6 +19,7 @@ from lookhear.data.read import concat, open_corpus, read_source
 from lookhear.data.schema import Corpus
 from lookhear.data.voiced import voice_corpus
 from lookhear.errors import UserError
+from lookhear.models.calibration import Calibration
 from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.model import Model, write_atomically
 from lookhear.models.teacher import ClipTeacher, Teacher, VectorTeacher
@@ -26,6 +27,7 @@ from lookhear.objectives.base import Learner
 from lookhear.objectives.local import LocalSection
 from lookhear.recipe import Recipe, load_recipe
 from lookhear.tasks.base import Encoded, primary_value
+from lookhear.training.calibrate import calibrate_by_pictures
 from lookhear.training.finetune import finetune
 from lookhear.training.fit import Progress, fit
 from lookhear.training.material import (
@@ -119,6 +121,7 @@ def train(
     model = Model(teacher, recipe.speech.build(teacher.dim), recipe.compatibility)
     state = _speech(model, recipe, corpus, out, key, progress, say, watch)
     seconds["speech"], seconds["speech_steps"] = time.monotonic() - began, state.seconds
+    _calibrate(recipe, corpus, out, say)
     write_atomically(out / "seconds.json", json.dumps(seconds).encode())
     write_atomically(out / "speech.done", b"")
     return Run(out, recipe, Model.load(out), seconds)
@@ -245,6 +248,19 @@ def _speech(
         keep=keep,
         progress=progress,
     )
+
+
+def _calibrate(recipe: Recipe, corpus: Corpus, out: Path, say: Say) -> None:
+    """Leaves a calibration in the run folder, where the validation recordings allow one; else says why not."""
+    found: Calibration | str
+    try:
+        found = calibrate_by_pictures(Model.load(out), recipe, corpus)
+    except UserError as e:  # a teacher without texts has no words that it could be asked
+        found = e.what
+    if isinstance(found, str):
+        say(f"not calibrated, so that spotting goes by each file's own statistics: {found}")
+    else:
+        found.save(out)
 
 
 def _validation(model: Model, corpus: Corpus, recipe: Recipe, watch: Watch | None) -> dict[str, float]:
