@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -119,10 +120,22 @@ def tiny_run(tiny_book, tiny_recipe):
 
 
 @pytest.fixture(scope="session")
+def plain_run(tiny_run):
+    """The same run without its calibration, so that every word has its best moment in every file."""
+    out = tiny_run.parent / "plain"
+    shutil.copytree(tiny_run, out)
+    (out / "calibration.safetensors").unlink()
+    return out
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tiny_run):
+    """That run's model, without its calibration: what it learned would pass no moment for said."""
     from lookhear.models.model import Model
 
-    return Model.load(tiny_run)
+    model = Model.load(tiny_run)
+    model.calibration = None
+    return model
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lookhear.data.read import open_corpus
+
 FLAGS = {
     "demo": {"out", "seed", "quick"},
     "prepare": {"source", "out", "layout", "options", "paths", "workers", "strict", "seed", "scenes", "size"},
@@ -21,6 +23,7 @@ FLAGS = {
     "convert": {"source", "out"},
     "train": {"recipe", "data", "out", "changes", "threads", "seed"},
     "evaluate": {"run", "on", "split", "data", "columns", "like", "json_file"},
+    "calibrate": {"run", "data", "on", "split", "truth", "words", "columns"},
     "index": {"run", "folders", "out"},
     "search": {"index", "query", "picture", "recording", "k", "kind", "run", "as_json"},
     "spot": {
@@ -147,24 +150,24 @@ def test_search_says_when_there_is_nothing_of_the_kind(lookhear, tiny_run, tiny_
     assert "no recordings" in answer.err
 
 
-def test_spot_prints_json_with_words(lookhear, tiny_run, tiny_folder, tmp_path):
+def test_spot_prints_json_with_words(lookhear, plain_run, tiny_folder, tmp_path):
     (tmp_path / "words.txt").write_text("boat\n\n  tree \n")
     file = min(tiny_folder.glob("*.flac"))
-    answer = lookhear("spot", tiny_run, file, "-w", "dog", "--words", tmp_path / "words.txt", "--json")
+    answer = lookhear("spot", plain_run, file, "-w", "dog", "--words", tmp_path / "words.txt", "--json")
     assert answer.code == 0
     hits = json.loads(answer.out)
     assert {h["word"] for h in hits} == {"dog", "boat", "tree"}
     check_hits(answer.out, "word", len(hits))
 
 
-def test_spot_takes_folders_and_a_threshold(lookhear, tiny_run, tiny_folder):
-    every = json.loads(lookhear("spot", tiny_run, tiny_folder, "-w", "dog", "--json").out)
+def test_spot_takes_folders_and_a_threshold(lookhear, plain_run, tiny_folder):
+    every = json.loads(lookhear("spot", plain_run, tiny_folder, "-w", "dog", "--json").out)
     assert {h["file"] for h in every} == set(map(str, tiny_folder.glob("*.flac")))
     middle = every[len(every) // 2]["score"]
-    above = json.loads(lookhear("spot", tiny_run, tiny_folder, "-w", "dog", "--threshold", middle, "--json").out)
+    above = json.loads(lookhear("spot", plain_run, tiny_folder, "-w", "dog", "--threshold", middle, "--json").out)
     assert above
     assert all(h["score"] >= middle - 1e-4 for h in above)
-    lines = lookhear("spot", tiny_run, tiny_folder, "-w", "dog").out.splitlines()
+    lines = lookhear("spot", plain_run, tiny_folder, "-w", "dog").out.splitlines()
     assert len(lines) == len(every)
     assert all("  dog  " in line for line in lines)
 
@@ -369,3 +372,19 @@ def test_a_reader_that_goes_away_is_no_error():
     )
     os.close(write)
     assert done.stderr == b""
+
+
+def test_a_run_is_calibrated_by_pictures_and_by_labels(lookhear, tiny_run, tiny_book, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    (run / "calibration.safetensors").unlink()
+    assert "no calibration to go on from" in lookhear("calibrate", run, "--on", tiny_book, "-w", "dog").complaint
+    assert "no corpus to calibrate on" in lookhear("calibrate", run).complaint
+    answer = lookhear("calibrate", run, "--data", tiny_book)
+    assert (answer.code, answer.out.strip()) == (0, str(run))
+    assert (run / "calibration.safetensors").read_bytes() == (tiny_run / "calibration.safetensors").read_bytes()
+    assert "no words to calibrate" in lookhear("calibrate", run, "--on", tiny_book).complaint
+    said = open_corpus(tiny_book).select("test").meta["words"]["spoken"]
+    words = [x for w in said for x in ("-w", w)]
+    assert lookhear("calibrate", run, "--on", tiny_book, "--split", "test", "--truth", "things", *words).code == 0
+    assert (run / "calibration.safetensors").read_bytes() != (tiny_run / "calibration.safetensors").read_bytes()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from lookhear.errors import UserError
 
 if TYPE_CHECKING:
-    from lookhear.api import embed, evaluate, load
+    from lookhear.api import calibrate, embed, evaluate, load
     from lookhear.data.read import open_corpus
     from lookhear.data.schema import Corpus
     from lookhear.recipe import Recipe
     from lookhear.search.index import open_index
     from lookhear.search.searcher import Searcher
+    from lookhear.search.spot import spot
     from lookhear.training.train import train
 
     __version__: str
@@ -23,11 +24,13 @@ __all__ = [
     "Searcher",
     "UserError",
     "__version__",
+    "calibrate",
     "embed",
     "evaluate",
     "load",
     "open_corpus",
     "open_index",
+    "spot",
     "train",
 ]
 
@@ -35,11 +38,13 @@ _HOMES = {
     "Corpus": "lookhear.data.schema",
     "Recipe": "lookhear.recipe",
     "Searcher": "lookhear.search.searcher",
+    "calibrate": "lookhear.api",
     "embed": "lookhear.api",
     "evaluate": "lookhear.api",
     "load": "lookhear.api",
     "open_corpus": "lookhear.data.read",
     "open_index": "lookhear.search.index",
+    "spot": "lookhear.search.spot",
     "train": "lookhear.training.train",
 }
 

@@ -11,15 +11,17 @@ from lookhear.data.read import open_corpus, read_source
 from lookhear.data.schema import Corpus
 from lookhear.data.voiced import voice_corpus
 from lookhear.errors import UserError, did_you_mean
+from lookhear.models.calibration import Calibration
 from lookhear.models.model import Model
 from lookhear.recipe import Recipe, load_recipe
 from lookhear.tasks.evaluate import evaluate as run_sections
+from lookhear.training.calibrate import calibrate_by_labels, calibrate_by_pictures
 from lookhear.training.train import open_data
 
 if TYPE_CHECKING:
     from lookhear.tasks.base import Task
 
-__all__ = ["by_kind", "embed", "evaluate", "find_corpus", "load", "recipe_of"]
+__all__ = ["by_kind", "calibrate", "embed", "evaluate", "find_corpus", "load", "recipe_of"]
 
 
 def load(run: Path | str) -> Model:
@@ -83,6 +85,49 @@ def find_corpus(
     if recipe is not None and recipe.data.voiced is not None and not len(corpus.recordings):
         corpus = voice_corpus(corpus, recipe.data.voiced)
     return corpus
+
+
+def calibrate(
+    run: Path | str,
+    corpus: Corpus | Path | str | None = None,
+    split: str | None = None,
+    *,
+    data: Path | str | None = None,
+    columns: Mapping[str, str] | None = None,
+    words: Mapping[str, str] | None = None,
+    truth: str = "text",
+) -> Calibration:
+    """Learns how sure scores make hits, and leaves it in the run folder, where ``load`` finds it.
+
+    Without ``corpus`` from the pictures of the run's validation recordings under ``data``, as training does at its end;
+    with one, from recordings of which it is known what they say, starting from the calibration that is there.
+
+    Args:
+        corpus, split, data, columns: as of ``evaluate``; all items by default.
+        words: word → what ``truth`` calls it.
+        truth: "text", or the column that holds what is said.
+
+    Raises:
+        UserError: no run, no data, nothing to learn from, or no calibration yet that labels could go on from.
+    """
+    model, recipe = load(run), recipe_of(run)
+    if corpus is None:
+        if data is None:
+            raise UserError("no corpus to calibrate on", "Name the run's data root with --data, or labels with --on.")
+        found = calibrate_by_pictures(model, recipe, open_data(recipe, Path(data)))
+        if isinstance(found, str):
+            raise UserError(f"{run}: {found}", "Name validation splits in data.validation, or give labels with --on.")
+    else:
+        if model.calibration is None:
+            raise UserError(f"{run} has no calibration to go on from", "Calibrate it on its own data first (--data).")
+        if not words:
+            raise UserError("no words to calibrate", "Name those that are labelled: -w dog -w boat.")
+        corpus = corpus if isinstance(corpus, Corpus) else find_corpus(corpus, recipe, data, columns)
+        labelled = corpus if split is None else corpus.select(split)
+        asked = {word: (value,) for word, value in words.items()}
+        found = calibrate_by_labels(model.calibration, model, labelled, asked, truth)
+    found.save(Path(run))
+    return found
 
 
 def evaluate(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lookhear.cli.options import DATA, FOLDER, JSON, Reported, as_json_text, pair, print_hits, say
-from lookhear.cli.spotting import spot
+from lookhear.cli.spotting import calibrate, spot
 from lookhear.errors import UserError, did_you_mean
 
 __all__ = ["VERBS", "demo"]
@@ -155,4 +155,4 @@ def recipes(name: str | None, schema: bool) -> None:
         click.echo(f"{known:<16}  {first.lstrip('# ')}".rstrip())
 
 
-VERBS = (train, evaluate, index, search, spot, recipes)
+VERBS = (train, evaluate, calibrate, index, search, spot, recipes)

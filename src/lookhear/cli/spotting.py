@@ -1,4 +1,4 @@
-"""The verb that looks through recordings, of any length, for words, spoken examples and pictures."""
+"""Verbs that look through recordings for words, spoken examples and pictures, and that learn how sure to be."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookhear.cli.options import FOLDER, JSON, Reported, print_hits, say
+from lookhear.cli.options import DATA, FOLDER, JSON, Reported, pair, print_hits, say
 from lookhear.errors import UserError
 from lookhear.search.hits.targets import KINDS, check_places, targets_of
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lookhear.models.model import Model
     from lookhear.search.queries import Asked
 
-__all__ = ["spot"]
+__all__ = ["calibrate", "spot"]
 
 
 @click.command(short_help="Find where words are said in recordings.")
@@ -33,7 +33,7 @@ __all__ = ["spot"]
     type=float,
     help="Lowest probability that counts (one half by default); of a model without calibration, lowest score.",
 )
-@click.option("--template", default="{word}", show_default=True, help="Prompt around the word.")
+@click.option("--template", help="Prompt around the word, as 'a picture of a {word}'; by default as calibrated.")
 @click.option("--out", "outs", type=FOLDER, multiple=True, help="A file (its ending tells the format), or a folder.")
 @click.option("--format", "kind", type=click.Choice(list(KINDS)), help="The format where no ending tells it.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there.")
@@ -48,7 +48,7 @@ def spot(
     pictures: tuple[Path, ...],
     unwanted: tuple[str, ...],
     threshold: float | None,
-    template: str,
+    template: str | None,
     outs: tuple[Path, ...],
     kind: str | None,
     overwrite: bool,
@@ -97,17 +97,17 @@ def _queries(
     examples: Sequence[Path],
     pictures: Sequence[Path],
     unwanted: Sequence[str],
-    template: str,
+    template: str | None,
 ) -> list[Asked]:
     """All that is looked for, each by a name of its own."""
     from lookhear.search.queries import pictured, spoken, without, written
 
     texts = list(dict.fromkeys(texts))
     names = _names(texts, [*examples, *pictures])
-    asked = written(model, texts, (template,)) if texts else []
+    asked = written(model, texts, template) if texts else []
     asked += [spoken(model, path, name) for path, name in zip(examples, names)]
     asked += [pictured(model, path, name) for path, name in zip(pictures, names[len(examples) :])]
-    return without(asked, written(model, unwanted, (template,))) if unwanted else asked
+    return without(asked, written(model, unwanted, template)) if unwanted else asked
 
 
 def _names(taken: Sequence[str], paths: Sequence[Path]) -> list[str]:
@@ -142,3 +142,34 @@ def _word_list(path: Path) -> list[str]:
     if not words:
         raise UserError(f"{path}: no words in this file", "Write one word a line.")
     return words
+
+
+@click.command(short_help="Learn how sure a run's scores make its hits.")
+@click.argument("run", type=FOLDER)
+@DATA
+@click.option("--on", metavar="CORPUS", help="Recordings of which it is known what they say, instead of pictures.")
+@click.option("--split", help="Items of CORPUS; all of them by default.")
+@click.option("--truth", default="text", show_default=True, help="The column of CORPUS that holds what is said.")
+@click.option("-w", "--word", "words", multiple=True, metavar="WORD[=VALUE]", help="A word, and what TRUTH calls it.")
+@click.option("--columns", multiple=True, metavar="OURS=THEIRS", help="What a column is called in CORPUS.")
+def calibrate(
+    run: Path,
+    data: Path | None,
+    on: str | None,
+    split: str | None,
+    truth: str,
+    words: tuple[str, ...],
+    columns: tuple[str, ...],
+) -> None:
+    """Learn which scores of RUN make it likely that a word is said, for `lookhear spot`.
+
+    By default from the pictures of the run's own validation recordings, without any transcript, as training does at its
+    end. With --on, goes on from there with a few labelled recordings.
+    """
+    from lookhear.api import calibrate as learn
+
+    asked = {word: value or word for word, _, value in (w.partition("=") for w in words)}
+    named = dict(pair("--columns", c) for c in columns)
+    found = learn(run, on, split, data=data, columns=named, words=asked, truth=truth)
+    say(f"calibrated {len(found.words)} words, and all others by what any word scores")
+    click.echo(run)

@@ -88,7 +88,7 @@ class Calibration(nn.Module):
 
         from lookhear.models.model import write_atomically
 
-        told = {"words": json.dumps(self.words), "templates": json.dumps(self.templates)}
+        told = {"about": json.dumps({"words": self.words, "templates": self.templates})}
         state = {k: v.contiguous() for k, v in self.state_dict().items()}
         write_atomically(folder / FILE, save(state, metadata=told))
 
@@ -106,9 +106,9 @@ class Calibration(nn.Module):
             return None
         try:
             with safe_open(path, "pt") as file:
-                told = file.metadata() or {}
+                told = json.loads((file.metadata() or {})["about"])
                 state = {key: file.get_tensor(key) for key in ("mean", "covariance", "weights", "offsets")}
-            return Calibration(**state, words=json.loads(told["words"]), templates=json.loads(told["templates"]))
+            return Calibration(**state, words=told["words"], templates=told["templates"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as e:
             raise UserError(
                 f"{path}: damaged ({(str(e) or type(e).__name__).splitlines()[0]})",
