@@ -60,30 +60,30 @@ class Truth:
         words: that are asked.
         said: their occurrences.
         seconds: of each tape.
-        units: (tape, middle in seconds, unit) of all recordings on the tapes, whether they say an asked word or not.
+        units: (tape, start, end, unit) of all recordings on the tapes, whether they say an asked word or not.
         timed: whether occurrences are the words themselves, not clips that hold them somewhere.
     """
 
     words: tuple[str, ...]
     said: tuple[Said, ...]
     seconds: tuple[float, ...]
-    units: tuple[tuple[int, float, int], ...]
+    units: tuple[tuple[int, float, float, int], ...]
     timed: bool = True
 
-    def unit_at(self, tapes: NDArray[np.int64], times: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The unit nearest to each moment of a tape."""
+    def nearest(self, tapes: NDArray[np.int64], times: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The place in ``units`` of the recording at, or nearest to, each moment of a tape."""
         out = np.zeros(len(times), dtype=np.int64)
-        for tape in range(len(self.seconds)):
-            here = sorted((at, unit) for t, at, unit in self.units if t == tape)
-            middles = np.array([at for at, _ in here])
+        for tape in np.unique(tapes):
+            here = np.array([i for i, (t, *_) in enumerate(self.units) if t == tape])
+            starts, ends = np.array([self.units[i][1:3] for i in here]).T
             asked = np.flatnonzero(tapes == tape)
-            after = np.searchsorted(middles, times[asked]).clip(1, max(1, len(middles) - 1))
-            if len(middles) > 1:
-                after -= np.abs(middles[after - 1] - times[asked]) < np.abs(middles[after] - times[asked])
-            else:
-                after[:] = 0
-            out[asked] = np.array([unit for _, unit in here])[after]
+            away = np.maximum(starts - times[asked, None], times[asked, None] - ends).clip(min=0)
+            out[asked] = here[away.argmin(1)]
         return out
+
+    def numbers(self, tapes: NDArray[np.int64], times: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The number of that recording, the same wherever it is told again."""
+        return np.array([unit for *_, unit in self.units])[self.nearest(tapes, times)]
 
 
 def match(found: Sequence[Found], truth: Truth) -> tuple[list[Found], NDArray[np.int64]]:
@@ -117,7 +117,7 @@ def at_threshold(found: Sequence[Found], truth: Truth) -> dict[str, Any]:
     ranked, takes = match(found, truth)
     missed = np.setdiff1d(np.arange(len(truth.said)), takes)
     middles = np.array([f.middle for f in ranked])
-    units = truth.unit_at(np.array([f.tape for f in ranked], dtype=np.int64), middles)
+    units = truth.numbers(np.array([f.tape for f in ranked], dtype=np.int64), middles)
     names = sorted({unit for *_, unit in truth.units})
     place = {unit: i for i, unit in enumerate(names)}
     counts = np.zeros((3, len(names)))  # right, wrong, missed
@@ -170,30 +170,29 @@ def best_f1(found: Sequence[Found], truth: Truth) -> tuple[float, float]:
 def window_map(found: Sequence[Found], truth: Truth) -> dict[str, float]:
     """Mean over the words of the average precision over windows: each ranked by the best hit whose middle it holds.
 
-    A window says a word if an occurrence's middle lies in it; or, where only clips are known, if a clip that says it
-    reaches into it by half of the window.
+    A window of ``WINDOW`` seconds says a word if an occurrence's middle lies in it. Where only clips are known, a clip
+    is a window.
     """
-    counts = [int(np.ceil(s / WINDOW)) for s in truth.seconds]
-    first = np.concatenate([[0], np.cumsum(counts)])
-    total = int(first[-1])
-    tape = np.repeat(np.arange(len(counts)), counts)
-    middles = (np.arange(total) - first[tape] + 0.5) * WINDOW
-    weights = Bootstrap(truth.unit_at(tape, middles), 200).weights()
+    tapes = np.array([x.tape for x in (*found, *truth.said)], dtype=np.int64)
+    middles = np.array([(x.start + x.end) / 2 for x in (*found, *truth.said)])
+    if truth.timed:
+        counts = np.array([int(np.ceil(s / WINDOW)) for s in truth.seconds])
+        first = np.concatenate([[0], np.cumsum(counts)])
+        total = int(first[-1])
+        at = first[tapes] + np.minimum((middles // WINDOW).astype(np.int64), counts[tapes] - 1)
+        tape = np.repeat(np.arange(len(counts)), counts)
+        units = truth.numbers(tape, (np.arange(total) - first[tape] + 0.5) * WINDOW)
+    else:
+        total, at, units = len(truth.units), truth.nearest(tapes, middles), np.array([u for *_, u in truth.units])
+    weights = Bootstrap(units, 200).weights()
     lowest = min((f.score for f in found), default=0.0) - 1
     values, resampled, chance = [], [], []
     for word in truth.words:
         true, scores = np.zeros(total, dtype=bool), np.full(total, lowest)
-        for s in truth.said:
-            if s.word == word:
-                if truth.timed:
-                    low = high = int((s.start + s.end) / 2 // WINDOW)
-                else:
-                    low, high = round(s.start / WINDOW), max(round(s.start / WINDOW), round(s.end / WINDOW) - 1)
-                true[first[s.tape] + low : min(first[s.tape] + high + 1, first[s.tape + 1])] = True
-        for f in found:
+        true[[w for w, s in zip(at[len(found) :], truth.said) if s.word == word]] = True
+        for w, f in zip(at.tolist(), found):
             if f.word == word:
-                at = first[f.tape] + min(int(f.middle // WINDOW), counts[f.tape] - 1)
-                scores[at] = max(scores[at], f.score)
+                scores[w] = max(scores[w], f.score)
         if true.any():
             values.append(float(RankingCurve(scores, true).average_precision()[0]))
             resampled.append(RankingCurve(scores, true, weights).average_precision())

@@ -90,7 +90,7 @@ def _source(name: str, data: Path, book: Path | None) -> tuple[Corpus, Mapping[s
 def _truth(
     tapes: Sequence[Corpus], source: Corpus, asked: Mapping[str, Sequence[str]], timed: bool
 ) -> tuple[tuple[Path, ...], Truth]:
-    files, seconds, said, units = list[Path](), list[float](), list[Said](), list[tuple[int, float, int]]()
+    files, seconds, said, units = list[Path](), list[float](), list[Said](), list[tuple[int, float, float, int]]()
     number = {key: i for i, key in enumerate(source.column("id"))}
     names = {value: word for word, values in asked.items() for value in values}
     clips = {} if timed else _words_of_clips(source)
@@ -100,7 +100,7 @@ def _truth(
             files.append(part.root / row["audio"]["path"])
             seconds.append(row["seconds"])
             for w, key in zip(row["words"], row["sources"], strict=True):
-                units.append((tape, (w["start"] + w["end"]) / 2, number[key]))
+                units.append((tape, w["start"], w["end"], number[key]))
                 spoken = [names[w["word"]]] if w["word"] in names else clips.get(key, ())
                 said += [Said(tape, word, w["start"], w["end"], number[key]) for word in spoken]
     words = tuple(asked) if timed else tuple(sorted({s.word for s in said}))

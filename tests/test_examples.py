@@ -61,6 +61,21 @@ def test_training_speed(script):
     assert all(n > 0 for n in numbers)
 
 
+def test_spotting_on_tapes(script, tiny_run, tiny_book, tmp_path):
+    said = script("benchmarks/spot_tapes.py", f"book={tiny_run}", "--book", tiny_book, "--out", tmp_path)
+    row = next(line for line in said.splitlines() if line.startswith("| run 0 |")).split("|")
+    assert all(0 <= float(cell.split()[0]) <= 100 for cell in row[2:7])
+    assert "F1 by word: " in said
+
+
+def test_spotting_speed(script, tiny_run, tiny_book, tmp_path):
+    small = ["--book", tiny_book, "--out", tmp_path, "--hours", 20 / 3600, "--repeats", 1]
+    said = script("benchmarks/spot_speed.py", tiny_run, *small)
+    rows = [line.split("|") for line in said.splitlines() if " min |" in line]
+    assert [row[2].strip() for row in rows] == ["1", "100"]
+    assert all(float(row[k].replace(",", "")) > 0 for row in rows for k in (3, 4, 6, 7, 8))
+
+
 def test_figures_are_judged_by_their_mean(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     from reporting import Row, figures_table

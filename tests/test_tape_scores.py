@@ -32,7 +32,7 @@ def dtw(benchmarks):
 
 def truth_of(scores, said, seconds=(20.0, 20.0), timed=True):
     said = tuple(scores.Said(t, w, a, b, i) for i, (t, w, a, b) in enumerate(said))
-    units = tuple((s.tape, (s.start + s.end) / 2, s.unit) for s in said)
+    units = tuple((s.tape, s.start, s.end, s.unit) for s in said)
     return scores.Truth(("a", "b", "c"), said, tuple(seconds), units, timed)
 
 
@@ -101,6 +101,20 @@ def test_noise_scores_at_chance(scores):
     result = scores.window_map(found, truth)
     assert result["value"] == pytest.approx(result["chance"], abs=0.1)
     assert scores.calibration(found, truth)["ECE"] > 0.2
+
+
+def test_the_recording_at_a_moment(scores):
+    truth = truth_of(scores, [(0, "a", 0, 15), (0, "b", 15.5, 16), (1, "a", 0, 1)])
+    tapes = np.array([0, 0, 0, 1])
+    assert truth.nearest(tapes, np.array([14.9, 15.4, 99.0, 50.0])).tolist() == [0, 1, 1, 2]
+
+
+def test_clips_are_ranked_where_only_clips_are_known(scores):
+    truth = truth_of(scores, [(0, "a", 0, 9), (0, "b", 10, 14), (0, "a", 15, 19)], timed=False)
+    found = [scores.Found(0, "a", 8, 8.5, 0.9), scores.Found(0, "a", 11, 12, 0.8), scores.Found(0, "a", 16, 17, 0.7)]
+    result = scores.window_map(found, truth)
+    assert result["windows"] == 3
+    assert result["value"] == pytest.approx(((1 + 2 / 3) / 2 + 1 / 3) / 2)  # of b nothing is found: all windows tie
 
 
 def test_calibration_by_hand(scores):
