@@ -63,20 +63,29 @@ class Searched:
 
 
 def alone(work: Callable[..., list[Search]], *given: Any) -> list[Searched]:
-    """``work`` in a process of its own, on one thread."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool_of_one:
-        return pool_of_one.submit(_timed, work, *given).result()
+    """``work`` in a process of its own, on one thread.
 
-
-def _timed(work: Callable[..., list[Search]], *given: Any) -> list[Searched]:
-    torch.set_num_threads(1)
-    results = []
-    for search in work(*given):
-        began = time.process_time()
-        found = search()
-        spent = time.process_time() - began
-        results.append(Searched(found, spent, _peak()))
+    Raises:
+        UserError: as the work does.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as one:
+        results, mistake = one.submit(_timed, work, *given).result()
+    if mistake is not None:
+        raise lookhear.UserError(*mistake)
     return results
+
+
+def _timed(work: Callable[..., list[Search]], *given: Any) -> tuple[list[Searched], tuple[str, str] | None]:
+    torch.set_num_threads(1)
+    results = list[Searched]()
+    try:
+        for search in work(*given):
+            began = time.process_time()
+            found = search()
+            results.append(Searched(found, time.process_time() - began, _peak()))
+    except lookhear.UserError as e:  # which cannot pass between processes as it is
+        return [], (e.what, e.fix)
+    return results, None
 
 
 def _peak() -> float:

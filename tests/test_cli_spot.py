@@ -283,7 +283,16 @@ def test_a_disk_that_is_full_when_the_output_is_due(lookhear, plain_run, tapes, 
         real(file)
 
     monkeypatch.setattr(os, "fsync", fills_up)
-    command = ["spot", plain_run, tapes, "-w", "dog", "--out", tmp_path / out, *(["--format", "eaf"] * (out == "marks"))]
+    command = [
+        "spot",
+        plain_run,
+        tapes,
+        "-w",
+        "dog",
+        "--out",
+        tmp_path / out,
+        *(["--format", "eaf"] * (out == "marks")),
+    ]
     assert "no space left" in lookhear(*command).complaint
     assert not (tmp_path / out).exists()
     assert hidden(tmp_path) == [f".{out}.part.jsonl"]
