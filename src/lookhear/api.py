@@ -110,7 +110,7 @@ def calibrate(
     Raises:
         UserError: no run, no data, nothing to learn from, or no calibration yet that labels could go on from.
     """
-    model, recipe = load(run), recipe_of(run)
+    model, recipe = Model.load(run, calibrated=corpus is not None), recipe_of(run)
     if corpus is None:
         if data is None:
             raise UserError("no corpus to calibrate on", "Name the run's data root with --data, or labels with --on.")

@@ -217,8 +217,11 @@ class Model(nn.Module):
         write_atomically(folder / "model.json", json.dumps(description, indent=2).encode())
 
     @staticmethod
-    def load(folder: Path | str) -> Model:
+    def load(folder: Path | str, calibrated: bool = True) -> Model:
         """The model of a run folder, ready to use.
+
+        Args:
+            calibrated: with the calibration that lies there; one that is to be made anew need not be readable.
 
         Raises:
             UserError: no run there, one of another format, or damaged files.
@@ -276,7 +279,7 @@ class Model(nn.Module):
                 f"{folder}/model.safetensors does not fit model.json ({(lacking + list(unexpected))[0]} and others)",
                 "The two files must come from one run.",
             )
-        model.calibration = Calibration.load(folder)
+        model.calibration = Calibration.load(folder) if calibrated else None
         return model.eval().requires_grad_(False)
 
 

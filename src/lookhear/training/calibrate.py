@@ -2,11 +2,14 @@
 
 No transcript is read: of each held-out recording the teacher says, from the pictures of its group, how likely each word
 is, and the scores of the recording's best moments are fitted to that. Whoever has marked some words goes on from there.
+Recordings are heard as spotting will hear speech, one after another and not each in a silence of its own: single digits
+score higher alone than on a tape (F1 of hits on a validation tape of Azerbaijani digits STRUNG where it was ALONE).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +17,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lookhear.audio import load_audio
+from lookhear.core import RATE
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.calibration import Calibration
@@ -34,6 +39,8 @@ OWN = 0.3
 picture book's validation recordings stayed within half a point."""
 FAITH = 3.0
 """κ: what it costs to move α, β and γ away from where they were, for a few labels must not turn everything over."""
+TAPE, PAUSE = 60.0, (0.1, 0.6)
+"""Seconds of what is heard in one piece, and (shortest, longest) between two recordings of it."""
 UNIT = 10.0  # cosines are small numbers: α is fitted to ten times them
 
 
@@ -56,10 +63,10 @@ def calibrate_by_pictures(model: Model, recipe: Recipe, corpus: Corpus) -> Calib
     pictures, of = _pictures(corpus, groups[rows], validation)
     tags, _ = tag_pictures(_asking(recipe), model, corpus, recipe.data.teacher, pictures)
     seen = torch.stack([tags.probabilities[torch.from_numpy(of[g])].float().mean(0) for g in groups[rows].tolist()])
-    encoded, templates = Encoded(model, corpus.take(rows)), _templates(recipe)
-    queries = encoded.words(tags.words, templates)
-    peaks = torch.from_numpy(encoded.scores(queries, "peak"))
-    return fit_calibration(_still(encoded, templates), peaks, queries, seen, tags.words)
+    templates = _templates(recipe)
+    queries = Encoded(model, corpus).words(tags.words, templates)
+    peaks, still = _heard(model, corpus, rows, queries, templates)
+    return fit_calibration(still, peaks, queries, seen, tags.words)
 
 
 def calibrate_by_labels(
@@ -86,9 +93,8 @@ def calibrate_by_labels(
             f"{corpus.name}: none of {', '.join(list(asked)[:3])}, … is said in its {len(rows)} labelled recordings",
             "Label some recordings that say them.",
         )
-    encoded = Encoded(model, corpus.take(rows))
-    queries = encoded.words(list(asked), before.templates)
-    peaks = torch.from_numpy(encoded.scores(queries, "peak"))
+    queries = Encoded(model, corpus).words(list(asked), before.templates)
+    peaks, _ = _heard(model, corpus, rows, queries, before.templates)
     return fit_calibration(before, peaks, queries, torch.from_numpy(said).float(), list(asked), faith=FAITH)
 
 
@@ -138,15 +144,46 @@ def fit_calibration(
     )
 
 
-def _still(encoded: Encoded, templates: Sequence[str]) -> Calibration:
-    """m and C of the recordings' unit local vectors, and nothing learned yet."""
-    reading = encoded.model.compatibility
+def _heard(
+    model: Model, corpus: Corpus, rows: NDArray[np.int64], queries: Tensor, templates: Sequence[str]
+) -> tuple[Tensor, Calibration]:
+    """(R, V) best moments of the recordings, strung together in random order; m and C, and nothing learned yet."""
+    rng, order = np.random.default_rng(0), np.random.default_rng(0).permutation(len(rows))
+    peaks = torch.zeros(len(rows), len(queries))
     count, total, square = 0, torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-    for part in encoded.audio_parts:
-        frames = reading.units(part)[part.mask].double()
+    tape = _Tape()
+    for n, i in enumerate(order.tolist()):
+        row = int(rows[i])
+        source = corpus.media("audio", row)
+        tape.append(i, load_audio(source, str(source) if isinstance(source, Path) else f"row {row}"), rng)
+        if tape.seconds < TAPE and n + 1 < len(rows):
+            continue
+        features = model.embed_audio([np.concatenate(tape.waves)])
+        curve = model.compatibility.curve(features, queries)[0]
+        frames = model.compatibility.units(features)[0].double()
         count, total, square = count + len(frames), total + frames.sum(0), square + frames.T @ frames
+        for k, start, end in tape.places:
+            first = min(int(start / model.step), len(curve) - 1)
+            peaks[k] = curve[first : max(first + 1, round(end / model.step))].amax(0)
+        tape = _Tape()
     mean = total / count
-    return Calibration(mean, square / count - mean.outer(mean), torch.tensor([UNIT, 1.0, -10.0]), templates=templates)
+    still = torch.tensor([UNIT, 1.0, -10.0])
+    return peaks, Calibration(mean, square / count - mean.outer(mean), still, templates=templates)
+
+
+class _Tape:
+    """Recordings one after another, with pauses."""
+
+    def __init__(self) -> None:
+        self.waves: list[NDArray[np.float32]] = []
+        self.places: list[tuple[int, float, float]] = []  # number, start and end in seconds
+        self.seconds = 0.0
+
+    def append(self, number: int, wave: NDArray[np.float32], rng: np.random.Generator) -> None:
+        pause = np.zeros(round(rng.uniform(*PAUSE) * RATE), dtype=np.float32)
+        self.waves += [wave, pause]
+        self.places.append((number, self.seconds, self.seconds + len(wave) / RATE))
+        self.seconds += (len(wave) + len(pause)) / RATE
 
 
 def _asking(recipe: Recipe) -> AskedWords:
