@@ -99,7 +99,7 @@ def calibrate(
 ) -> Calibration:
     """Learns how sure scores make hits, and leaves it in the run folder, where ``load`` finds it.
 
-    Without ``corpus`` from the pictures of the run's validation recordings under ``data``, as training does at its end;
+    Without ``corpus`` from the pictures of the run's held-out recordings under ``data``, as training does at its end;
     with one, from recordings of which it is known what they say, starting from the calibration that is there.
 
     Args:
@@ -116,7 +116,7 @@ def calibrate(
             raise UserError("no corpus to calibrate on", "Name the run's data root with --data, or labels with --on.")
         found = calibrate_by_pictures(model, recipe, open_data(recipe, Path(data)))
         if isinstance(found, str):
-            raise UserError(f"{run}: {found}", "Name validation splits in data.validation, or give labels with --on.")
+            raise UserError(f"{run}: {found}", "Name held-out splits in data.calibration, or give labels with --on.")
     else:
         if model.calibration is None:
             raise UserError(f"{run} has no calibration to go on from", "Calibrate it on its own data first (--data).")

@@ -65,6 +65,8 @@ class Data(Section):
         sources: data sets under the data root, read as one corpus.
         voiced: written captions spoken by the synthesiser, for sets that have no recordings.
         teacher: splits the teacher learns from; train, validation and test: the speech tower's.
+        calibration: splits whose pictures say which scores of their recordings make a word likely, once training is
+            done; no transcript is read. Where nothing is held out, the run is left uncalibrated.
         in_memory: gigabytes of log-mels that are made before training begins and kept in memory; where a corpus has
             more, they are made some batches ahead.
         pictured: share of the training recordings that are learned from pictures.
@@ -80,6 +82,7 @@ class Data(Section):
     teacher: tuple[str, ...] = ("train",)
     train: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ("val",)
+    calibration: tuple[str, ...] = ("val",)
     test: str = "test"
     in_memory: float = Field(4.0, ge=0)
     on_disk: float = Field(50.0, ge=0)

@@ -106,7 +106,7 @@ def test_a_run_is_calibrated_by_its_validation_pictures(tiny_run, tiny_book):
     again = calibrate_by_pictures(model, load_recipe(str(tiny_run / "recipe.toml")), open_corpus(tiny_book))
     assert isinstance(again, Calibration)
     assert torch.allclose(again.weights, model.calibration.weights, rtol=1e-3, atol=1e-3)
-    recipe = load_recipe(str(tiny_run / "recipe.toml"), ["data.validation=[]"])
+    recipe = load_recipe(str(tiny_run / "recipe.toml"), ["data.calibration=[]"])
     assert "no recordings with pictures" in str(calibrate_by_pictures(model, recipe, open_corpus(tiny_book)))
 
 

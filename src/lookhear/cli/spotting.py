@@ -163,7 +163,7 @@ def calibrate(
 ) -> None:
     """Learn which scores of RUN make it likely that a word is said, for `lookhear spot`.
 
-    By default from the pictures of the run's own validation recordings, without any transcript, as training does at its
+    By default from the pictures of the run's own held-out recordings, without any transcript, as training does at its
     end. With --on, goes on from there with a few labelled recordings.
     """
     from lookhear.api import calibrate as learn

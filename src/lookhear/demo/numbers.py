@@ -117,6 +117,13 @@ def voices_table(evaluation: Evaluation) -> str:
         f"<th>Found inside the spoken word<small>oracle accuracy, no tolerance</small></th>{_figure(a, bar=True)}"
         f"{_figure(b)}<td>{percent(a['chance'])}</td><td>{a['size']:,} spoken words</td>"
     ]
+    if "detection" in ours:
+        a, b = (m["detection"]["localisation"]["F1"] for m in (ours, seed))
+        rows.append(
+            "<th>Found in its place where the model is sure<small>F1 of recordings and words, calibrated without "
+            f"transcripts</small></th>{_figure(a, bar=True)}{_figure(b)}<td>{percent(a['chance'])}</td>"
+            f"<td>{ours['detection']['recordings']:,} recordings</td>"
+        )
     for name, label in VOICES.items():
         a, b = (m["retrieval"]["audio_to_image_by"][label] for m in (ours, seed))
         rows.append(

@@ -25,6 +25,7 @@ def figures(results: Mapping[str, Result]) -> dict[str, Any]:
         results: section name → result, as of ``evaluate``: "retrieval", the word lists, "localisation".
     """
     retrieval, place = results["retrieval"], results["localisation"]
+    found = {"detection": _detection(results["detection"])} if "detection" in results else {}
     return {
         "retrieval": {d: _direction(retrieval[d]) for d in DIRECTIONS},
         "spotting": {name: _spotting(results[name]) for name in LISTS},
@@ -33,10 +34,21 @@ def figures(results: Mapping[str, Result]) -> dict[str, Any]:
             "chance": place["chance"],
             "pairs": place["pairs"],
         },
+        **found,
         "voices": {
             name: {"audio_to_image_R@10": retrieval["audio_to_image_by"][label]["value"]}
             for name, label in VOICES.items()
         },
+    }
+
+
+def _detection(result: Result) -> dict[str, Any]:
+    place = result["localisation"]
+    return {
+        **{k: place[k]["value"] for k in ("precision", "recall", "F1")},
+        "chance_F1": place["F1"]["chance"],
+        "P@10": result["spotting"]["P@10"]["value"],
+        "words": result["words"],
     }
 
 

@@ -50,7 +50,7 @@ def evaluate(
     where = corpus.name or str(corpus.root)
     results: dict[str, Any] = {}
     for section in sections:
-        reason = section.missing(corpus)
+        reason = section.missing(corpus) or section.unready(model)
         if reason is not None:
             say(f"skipped {section.name} on {where}: {reason}")
             continue

@@ -45,7 +45,7 @@ UNIT = 10.0  # cosines are small numbers: α is fitted to ten times them
 
 
 def calibrate_by_pictures(model: Model, recipe: Recipe, corpus: Corpus) -> Calibration | str:
-    """From the pictures of the validation recordings, or the reason why that cannot be.
+    """From the pictures of the recordings of ``data.calibration``, or the reason why that cannot be.
 
     The words are those that an objective asks of the pictures, or the most frequent ones of the teacher's texts, in the
     templates of the recipe's first section that spots words.
@@ -54,13 +54,13 @@ def calibrate_by_pictures(model: Model, recipe: Recipe, corpus: Corpus) -> Calib
         UserError: as ``tag_pictures``.
     """
     split = np.array(corpus.column("split"), dtype=object)
-    validation = np.isin(split, recipe.data.validation)
+    held = np.isin(split, recipe.data.calibration)
     groups = corpus.groups
     shown = np.isin(groups, groups[corpus.pictures])
-    rows = corpus.recordings[(validation & shown)[corpus.recordings]][:MOST]
+    rows = corpus.recordings[(held & shown)[corpus.recordings]][:MOST]
     if not len(rows):
-        return f"no recordings with pictures in {', '.join(recipe.data.validation) or 'data.validation'}"
-    pictures, of = _pictures(corpus, groups[rows], validation)
+        return f"no recordings with pictures in {', '.join(recipe.data.calibration) or 'data.calibration'}"
+    pictures, of = _pictures(corpus, groups[rows], held)
     tags, _ = tag_pictures(_asking(recipe), model, corpus, recipe.data.teacher, pictures)
     seen = torch.stack([tags.probabilities[torch.from_numpy(of[g])].float().mean(0) for g in groups[rows].tolist()])
     templates = _templates(recipe)
@@ -201,7 +201,7 @@ def _templates(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _pictures(
-    corpus: Corpus, groups: NDArray[np.int64], validation: NDArray[np.bool_]
+    corpus: Corpus, groups: NDArray[np.int64], held: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], dict[int, NDArray[np.int64]]]:
     """Rows of pictures of these groups, and of each group which of them: held-out ones where it has some."""
     rows: list[int] = []
@@ -209,8 +209,8 @@ def _pictures(
     every = corpus.pictures
     for group in np.unique(groups).tolist():
         own = every[corpus.groups[every] == group]
-        held = own[validation[own]]
-        chosen = (held if len(held) else own)[:PICTURES]
+        apart = own[held[own]]
+        chosen = (apart if len(apart) else own)[:PICTURES]
         of[group] = np.arange(len(rows), len(rows) + len(chosen))
         rows += chosen.tolist()
     return np.array(rows, dtype=np.int64), of
