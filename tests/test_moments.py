@@ -49,8 +49,8 @@ def test_a_moment_is_long_enough_to_be_heard():
     curve = torch.zeros(50)
     curve[[0, 10, 17]] = 1.0
     found = [around(curve, n, 0.04) for n in (0, 10, 17)]
-    assert [s.start for s in found] == pytest.approx([0.0, 0.36, 0.64])
-    assert [s.end for s in found] == pytest.approx([0.08, 0.48, 0.76])
+    assert [s.start for s in found] == pytest.approx([0.0, 0.30, 0.58])
+    assert [s.end for s in found] == pytest.approx([0.14, 0.54, 0.82])
     assert distinct(found) == found  # peaks that are moments of their own stay so
 
 

@@ -16,9 +16,10 @@ __all__ = ["APART", "around", "distinct", "peaks", "spans_above"]
 APART = 0.25
 """Seconds: two peaks nearer than this are one moment. Shorter than the time between two words of fast speech."""
 
-LEAST = 0.12
-"""Seconds that a moment lasts at least, so that it can be seen and heard. Less than ``APART``, so that two moments do
-not become one by it."""
+LEAST = 0.24
+"""Seconds that a moment lasts at least, about as long as a short word. Less than ``APART``, so that two moments do not
+become one by it. On the picture book's validation recordings the overlap of right spans with their words (IoU) is .62
+so, .55 with .2 and .37 with .12 (one run)."""
 
 
 def peaks(curve: Tensor, step: float) -> Tensor:

@@ -73,12 +73,12 @@ class Tower:
 
 @pytest.fixture
 def bursts(tmp_path):
-    """Noise with loud bursts of 0.2 s at given seconds → path."""
+    """Noise with loud bursts of 0.28 s at given seconds → path."""
 
     def make(seconds, at, name="a.wav"):
         wave = np.random.default_rng(0).uniform(-0.02, 0.02, round(seconds * 16000))
         for i, t in enumerate(at):
-            wave[round(t * 16000) : round((t + 0.2) * 16000)] *= 20 - i
+            wave[round(t * 16000) : round((t + 0.28) * 16000)] *= 20 - i
         sf.write(tmp_path / name, wave, 16000, subtype="FLOAT")
         return tmp_path / name
 
@@ -89,17 +89,17 @@ def test_planted_moments_are_found_across_pieces(bursts):
     at = [3.0, 29.5, 30.4, 31.6, 59.16, 100.0]  # some on the borders of pieces
     path = bursts(120, at)
     hits = [h for h in spot(Loudness(), [path], ["loud", "other"]) if h.query == "loud"]
-    assert sorted(h.start for h in hits) == pytest.approx(at, abs=0.05)
-    assert all(h.end - h.start == pytest.approx(0.2, abs=0.05) for h in hits)
+    assert sorted(h.start for h in hits) == pytest.approx(at, abs=0.11)
+    assert all(h.end - h.start == pytest.approx(0.28, abs=0.09) for h in hits)
     assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
-    assert hits[0].start == pytest.approx(3.0, abs=0.05)
+    assert hits[0].start == pytest.approx(3.0, abs=0.11)
 
 
 @pytest.mark.parametrize("lead", [0.0, 0.5, 13.37, 28.0, 30.7])
 def test_it_does_not_matter_where_the_cuts_fall(bursts, lead):
     at = [lead + t for t in (1.0, 2.2, 17.0)]
     hits = list(spot(Loudness(), [bursts(lead + 40, at)], ["loud"]))
-    assert sorted(h.start - lead for h in hits) == pytest.approx([1.0, 2.2, 17.0], abs=0.05)
+    assert sorted(h.start - lead for h in hits) == pytest.approx([1.0, 2.2, 17.0], abs=0.11)
 
 
 @pytest.mark.parametrize("piece", [1.0, 7.0, 20.0])
@@ -155,7 +155,7 @@ def test_every_file_has_a_best_moment_of_every_word(bursts):
 def test_a_word_said_often_is_found_every_time(bursts):
     at = [1.0 + i for i in range(11)]  # a fifth of the time, which would nearly double a plain standard deviation
     hits = list(spot(Loudness(), [bursts(12, at)], ["loud"]))
-    assert sorted(h.start for h in hits) == pytest.approx(at, abs=0.05)
+    assert sorted(h.start for h in hits) == pytest.approx(at, abs=0.11)
 
 
 def test_moments_below_half_of_the_best_are_left_out(bursts):
