@@ -109,7 +109,8 @@ def _tapes(
         ]
         number += len(rows)
         path = Path(heard.file)
-        lead = f"{escape(str(path.parent))} · {clock(heard.seconds)} · {_count(len(rows), 'hit')}"
+        place = "" if path.parent == Path() else f"{escape(str(path.parent))} · "
+        lead = f"{place}{clock(heard.seconds)} · {_count(len(rows), 'hit')}"
         body += (
             f'<section id="tape{k}" class="tape"><h2>{escape(path.name)}</h2><p class="lead">{lead}</p>'
             f"{tape_map(heard, rows, names, min(800, max(100, 40_000 // len(found))))}"
