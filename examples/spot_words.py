@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 
 import lookhear
-from lookhear.search.spot import spot
 
 
 def main() -> None:
@@ -20,8 +19,9 @@ def main() -> None:
     args = parser.parse_args()
 
     model = lookhear.load(args.run)
-    for hit in spot(model, args.files, args.words):
-        print(f"{hit.score:8.3f}  {hit.start:8.2f}–{hit.end:.2f} s  {hit.query:<12} {hit.file}")
+    for hit in lookhear.spot(model, args.files, args.words):
+        sure = hit.score if hit.probability is None else hit.probability  # a cosine of a run without a calibration
+        print(f"{sure:8.3f}  {hit.start:8.2f}–{hit.end:.2f} s  {hit.query:<12} {hit.file}")
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ def test_search_recordings(script, tiny_run, tiny_folder, tmp_path):
     assert all(str(tiny_folder) in hit for hit in hits)
 
 
-def test_spot_words(script, tiny_run, tiny_folder):
+def test_spot_words(script, plain_run, tiny_folder):
     file = sorted(tiny_folder.glob("*.flac"))[0]
-    said = script("examples/spot_words.py", tiny_run, file, "-w", "dog", "boat")
+    said = script("examples/spot_words.py", plain_run, file, "-w", "dog", "boat")
     assert {line.split()[3] for line in said.splitlines()} == {"dog", "boat"}
 
 
@@ -68,9 +68,9 @@ def test_spotting_on_tapes(script, tiny_run, tiny_book, tmp_path):
     assert "F1 by word: " in said
 
 
-def test_spotting_speed(script, tiny_run, tiny_book, tmp_path):
+def test_spotting_speed(script, plain_run, tiny_book, tmp_path):
     small = ["--book", tiny_book, "--out", tmp_path, "--hours", 20 / 3600, "--repeats", 1]
-    said = script("benchmarks/spot_speed.py", tiny_run, *small)
+    said = script("benchmarks/spot_speed.py", plain_run, *small)
     rows = [line.split("|") for line in said.splitlines() if " min |" in line]
     assert [row[2].strip() for row in rows] == ["1", "100"]
     assert all(float(row[k].replace(",", "")) > 0 for row in rows for k in (3, 4, 6, 7, 8))
