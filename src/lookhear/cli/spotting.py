@@ -33,7 +33,12 @@ __all__ = ["calibrate", "spot"]
     type=float,
     help="Lowest probability that counts (one half by default); of a model without calibration, lowest score.",
 )
-@click.option("--template", help="Prompt around the word, as 'a picture of a {word}'; by default as calibrated.")
+@click.option(
+    "--template",
+    "templates",
+    multiple=True,
+    help="Prompt around the word, as 'a picture of a {word}'; several are averaged. By default as calibrated.",
+)
 @click.option("--out", "outs", type=FOLDER, multiple=True, help="A file (its ending tells the format), or a folder.")
 @click.option("--format", "kind", type=click.Choice(list(KINDS)), help="The format where no ending tells it.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there.")
@@ -48,7 +53,7 @@ def spot(
     pictures: tuple[Path, ...],
     unwanted: tuple[str, ...],
     threshold: float | None,
-    template: str | None,
+    templates: Sequence[str],
     outs: tuple[Path, ...],
     kind: str | None,
     overwrite: bool,
@@ -75,7 +80,7 @@ def spot(
     targets = targets_of(outs, kind, found)
     check_places(targets, overwrite)  # before a model is loaded
     model, reported = Model.load(run), Reported()
-    asked = _queries(model, texts, examples, pictures, unwanted, template)
+    asked = _queries(model, texts, examples, pictures, unwanted, templates)
     if targets:
         heard = spot_to_files(
             model, found, asked, targets, threshold=threshold, overwrite=overwrite, players=players,
@@ -97,17 +102,17 @@ def _queries(
     examples: Sequence[Path],
     pictures: Sequence[Path],
     unwanted: Sequence[str],
-    template: str | None,
+    templates: Sequence[str],
 ) -> list[Asked]:
     """All that is looked for, each by a name of its own."""
     from lookhear.search.queries import pictured, spoken, without, written
 
     texts = list(dict.fromkeys(texts))
     names = _names(texts, [*examples, *pictures])
-    asked = written(model, texts, template) if texts else []
+    asked = written(model, texts, templates or None) if texts else []
     asked += [spoken(model, path, name) for path, name in zip(examples, names)]
     asked += [pictured(model, path, name) for path, name in zip(pictures, names[len(examples) :])]
-    return without(asked, written(model, unwanted, template)) if unwanted else asked
+    return without(asked, written(model, unwanted, templates)) if unwanted else asked
 
 
 def _names(taken: Sequence[str], paths: Sequence[Path]) -> list[str]:
