@@ -112,7 +112,7 @@ def _queries(
     asked = written(model, texts, templates or None) if texts else []
     asked += [spoken(model, path, name) for path, name in zip(examples, names)]
     asked += [pictured(model, path, name) for path, name in zip(pictures, names[len(examples) :])]
-    return without(asked, written(model, unwanted, templates)) if unwanted else asked
+    return without(asked, written(model, unwanted, templates or None)) if unwanted else asked
 
 
 def _names(taken: Sequence[str], paths: Sequence[Path]) -> list[str]:
