@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from lookhear.demo import charts, clock, moments, numbers, run_demo, steps, towers
 from lookhear.demo.cards import _heard
+from lookhear.demo.results import figures
 from lookhear.errors import UserError
 from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.speech import LocalTower, SeedTower
@@ -131,6 +132,17 @@ def test_figures_are_those_of_the_evaluation_with_intervals(demo):
         fig = found[model]["retrieval"]["text_to_audio"]["R@10"]
         assert tree["retrieval"]["text_to_audio"]["R@10"] == fig["value"]
         assert fig["low"] <= fig["value"] <= fig["high"]
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_a_tower_that_is_sure_of_nothing_has_no_precision(demo, sure):
+    out, _ = demo
+    found = json.loads((out / "evaluation.json").read_text())["ours"]
+    fig = {"value": 0.5, "low": 0.4, "high": 0.6, "chance": 0.1, "size": 9}
+    place = {"precision": fig if sure else None, "recall": fig, "F1": fig}
+    tree = figures(found | {"detection": {"localisation": place, "spotting": {"P@10": fig}, "words": 3}})["detection"]
+    assert tree["precision"] == (0.5 if sure else None)
+    assert (tree["recall"], tree["F1"], tree["P@10"], tree["words"]) == (0.5, 0.5, 0.5, 3)
 
 
 def test_the_page_asks_nobody_for_anything_and_its_media_can_be_read(demo):

@@ -45,7 +45,8 @@ def figures(results: Mapping[str, Result]) -> dict[str, Any]:
 def _detection(result: Result) -> dict[str, Any]:
     place = result["localisation"]
     return {
-        **{k: place[k]["value"] for k in ("precision", "recall", "F1")},
+        # A tower that is sure of nothing has no precision.
+        **{k: None if place[k] is None else place[k]["value"] for k in ("precision", "recall", "F1")},
         "chance_F1": place["F1"]["chance"],
         "P@10": result["spotting"]["P@10"]["value"],
         "words": result["words"],
