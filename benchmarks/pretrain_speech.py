@@ -24,10 +24,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from lookhear.audio import LogMel, Mfcc, load_audio
-from lookhear.core import RATE, Padded, lengths_to_mask
+from lookhear.core import RATE, Padded
 from lookhear.data.read import open_corpus
 from lookhear.models.texts import require_transformers
 from lookhear.training.fit import bf16_pays, learning_rate
@@ -76,13 +75,13 @@ def names_of(waves: Sequence[Tensor], clusters: int, seed: int) -> list[Tensor]:
     return [torch.from_numpy(means.predict(values).astype(np.int64)) for values in found]
 
 
-def hidden(lengths: Sequence[int], rng: np.random.Generator) -> Tensor:
-    """(B, T) bool: stretches of ``SPAN`` frames, one at least in each item, none past its end."""
-    mask = torch.zeros(len(lengths), max(lengths), dtype=torch.bool)
-    for row, n in zip(mask, lengths, strict=True):
-        starts = np.flatnonzero(rng.random(n) < START)
-        for start in starts if len(starts) else [rng.integers(n)]:
-            row[start : min(start + SPAN, n)] = True
+def hidden(items: int, length: int, rng: np.random.Generator) -> Tensor:
+    """(items, length) bool: stretches of ``SPAN`` frames, one at least in each item."""
+    mask = torch.zeros(items, length, dtype=torch.bool)
+    for row in mask:
+        starts = np.flatnonzero(rng.random(length) < START)
+        for start in starts if len(starts) else [rng.integers(length)]:
+            row[start : start + SPAN] = True
     return mask
 
 
@@ -95,9 +94,11 @@ Named = Sequence[tuple[Tensor, Tensor]]
 def batches(lengths: NDArray[np.int64], longest: int, most: float, rng: np.random.Generator) -> Iterator[list[Piece]]:
     """One epoch: recordings as often as they have room for a piece of ``longest`` frames, like lengths together.
 
+    The pieces of a batch are cut to its shortest: the first convolution is normalised over time, padding included.
+
     Args:
         lengths: in frames.
-        most: padded seconds in a batch.
+        most: seconds in a batch, before that.
     """
     pieces = [
         (i, int(rng.integers(max(1, n - longest + 1))), min(int(n), longest))
@@ -113,7 +114,8 @@ def batches(lengths: NDArray[np.int64], longest: int, most: float, rng: np.rando
             full.append([])
         full[-1].append(piece)
     for at in rng.permutation(len(full)).tolist():
-        yield full[at]
+        shortest = min(n for *_, n in full[at])
+        yield [(i, start, shortest) for i, start, _ in full[at]]
 
 
 class Guess(nn.Module):
@@ -124,27 +126,26 @@ class Guess(nn.Module):
         self.model, self.project = model, nn.Linear(model.config.hidden_size, 64)
         self.codes = nn.Parameter(torch.randn(clusters, 64))
 
-    def forward(self, waves: Sequence[Tensor], mask: Tensor, bf16: bool) -> Tensor:
-        """B recordings and (B, T) what is hidden → (hidden frames, clusters) logits."""
-        waves = [(w - w.mean()) * torch.rsqrt(w.var(correction=0) + 1e-7) for w in waves]  # as the extractor does it
-        there = lengths_to_mask(torch.tensor([len(w) for w in waves]), max(map(len, waves)))
+    def forward(self, waves: Tensor, mask: Tensor, bf16: bool) -> Tensor:
+        """(B, S) recordings and (B, T) what is hidden → (hidden frames, clusters) logits."""
+        # As the extractor does it.
+        waves = (waves - waves.mean(1, keepdim=True)) * torch.rsqrt(waves.var(1, correction=0, keepdim=True) + 1e-7)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            out = self.model(pad_sequence(waves, batch_first=True), there.long(), mask).last_hidden_state
-            found = self.project(out[mask])
+            found = self.project(self.model(waves, mask_time_indices=mask).last_hidden_state[mask])
         logits: Tensor = F.normalize(found.float(), dim=-1) @ F.normalize(self.codes, dim=-1).T / TEMPERATURE
         return logits
 
 
-def cut(named: Named, pieces: Sequence[Piece]) -> tuple[list[Tensor], list[Tensor]]:
-    """The samples and the clusters of some pieces."""
+def cut(named: Named, pieces: Sequence[Piece]) -> tuple[Tensor, Tensor]:
+    """(B, S) samples and (B, T) clusters of pieces of one length."""
     waves = [named[i][0][HOP * a : HOP * (a + n - 1) + FIELD] for i, a, n in pieces]
-    return waves, [named[i][1][a : a + n] for i, a, n in pieces]
+    return torch.stack(waves), torch.stack([named[i][1][a : a + n] for i, a, n in pieces])
 
 
-def step(guess: Guess, waves: list[Tensor], names: list[Tensor], rng: np.random.Generator, bf16: bool) -> Any:
+def step(guess: Guess, waves: Tensor, names: Tensor, rng: np.random.Generator, bf16: bool) -> tuple[Tensor, Tensor]:
     """(hidden frames, clusters) logits and the (hidden frames,) clusters."""
-    mask = hidden([len(n) for n in names], rng)
-    return guess(waves, mask, bf16), pad_sequence(names, batch_first=True)[mask]
+    mask = hidden(*names.shape, rng)
+    return guess(waves, mask, bf16), names[mask]
 
 
 def train(
@@ -205,16 +206,15 @@ def judge(guess: Guess, kept: Named, known: Sequence[Tensor], longest: int) -> d
 
 
 def untrained(given: argparse.Namespace) -> Any:
-    """HuBERT with random weights; normalised and laid out as the large models are, which learn from scratch readily."""
+    """HuBERT with random weights: the convolutions of the base model, half as wide where there are most frames, and the
+    order of norms of the large one, which learns from scratch more readily."""
     return require_transformers().HubertModel(
         require_transformers().HubertConfig(
             hidden_size=given.width,
             intermediate_size=4 * given.width,
             num_hidden_layers=given.layers,
             num_attention_heads=max(1, given.width // 32),
-            conv_dim=(given.channels,) * 7,
-            conv_bias=True,
-            feat_extract_norm="layer",
+            conv_dim=(given.channels // 2,) * 2 + (given.channels,) * 5,
             do_stable_layer_norm=True,
             num_conv_pos_embeddings=64,
             num_conv_pos_embedding_groups=8,
