@@ -219,7 +219,10 @@ def untrained(given: argparse.Namespace) -> Any:
             num_conv_pos_embeddings=64,
             num_conv_pos_embedding_groups=8,
             layerdrop=0.0,
-            feat_proj_dropout=0.0,
+            feat_proj_dropout=0.0,  # so few steps do not learn anything by heart
+            hidden_dropout=0.0,
+            attention_dropout=0.0,
+            activation_dropout=0.0,
             mask_feature_prob=0.0,
         )
     )
@@ -237,7 +240,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
     parser.add_argument("--untrained", type=Path, help="a folder for the same model before its first step")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=24.0, help="of speech in a batch, padding included")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of speech in a batch")
     parser.add_argument("--crop", type=float, default=2.5, help="seconds of a recording that are heard at once")
     parser.add_argument("--clusters", type=int, default=100)
     parser.add_argument("--width", type=int, default=128)
