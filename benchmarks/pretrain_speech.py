@@ -2,7 +2,7 @@
 
     python benchmarks/pretrain_speech.py CORPUS CORPUS … --out hubert-small --untrained hubert-random
 
-Its first iteration (Hsu et al., 2021, "HuBERT", sections III.A–B and IV.C): k-means of MFCC frames names every 20 ms,
+Its first iteration (Hsu et al., 2021, "HuBERT", sections III.A–B and IV.C): k-means of cepstra names every 20 ms,
 stretches of the convolutions' output are hidden, and the Transformer names the hidden frames from what is about them.
 What comes out is a ``HubertModel`` of transformers and its feature extractor, which a recipe names by its folder
 (``kind = "pretrained"``), and ``pretraining.json``: what was heard and how often hidden frames of recordings that were
@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lookhear.audio import LogMel, Mfcc, load_audio
+from lookhear.audio import LogMel, Mfcc, level_speech, load_audio
 from lookhear.core import RATE, Padded
 from lookhear.data.read import open_corpus
 from lookhear.models.texts import require_transformers
@@ -59,15 +59,25 @@ def frames(samples: int) -> int:
     return (samples - FIELD) // HOP + 1
 
 
+def cepstra(wave: Tensor) -> NDArray[np.float32]:
+    """(T, 26): 13 cepstral coefficients of what frames 20 ms apart hear, and how they change.
+
+    The mel bands are seen from the level of the speech and no lower than 26 dB below it (``level_speech``), so that all
+    silence is one: noise in a silence, which cannot be foretold, would take clusters from the speech. The three windows
+    of 25 ms about the middle of frame t, which sees samples 320 t to 320 t + 400, are averaged.
+    """
+    mel = LogMel(80)(Padded(wave[None])).values
+    static = Mfcc(80).dct @ level_speech(mel, torch.ones(1, mel.shape[2], dtype=torch.bool))[0]
+    smooth = F.avg_pool1d(F.pad(static, (0, 1), mode="replicate"), 3, 2)[:, : frames(len(wave))]
+    around = F.pad(smooth, (1, 1), mode="replicate")
+    return torch.cat([smooth, (around[:, 2:] - around[:, :-2]) / 2]).T.numpy()
+
+
 def names_of(waves: Sequence[Tensor], clusters: int, seed: int) -> list[Tensor]:
-    """(T,) cluster of each frame's MFCC; frame t sees samples 320 t to 320 t + 400, the MFCC its middle."""
+    """(T,) the cluster of each frame's cepstra, by k-means."""
     from sklearn.cluster import MiniBatchKMeans
 
-    mel, mfcc = LogMel(80), Mfcc(80)
-    found = []
-    for wave in waves:
-        values = mfcc(mel(Padded(wave[None]))).values[0].T  # every 10 ms
-        found.append(values[1::2][: frames(len(wave))].numpy())
+    found = [cepstra(wave) for wave in waves]
     every = np.concatenate(found)
     some = np.random.default_rng(seed).permutation(len(every))[:FITTED]
     means = MiniBatchKMeans(clusters, random_state=seed, n_init=5, batch_size=10_000, compute_labels=False)
@@ -219,10 +229,7 @@ def untrained(given: argparse.Namespace) -> Any:
             num_conv_pos_embeddings=64,
             num_conv_pos_embedding_groups=8,
             layerdrop=0.0,
-            feat_proj_dropout=0.0,  # so few steps do not learn anything by heart
-            hidden_dropout=0.0,
-            attention_dropout=0.0,
-            activation_dropout=0.0,
+            feat_proj_dropout=0.0,
             mask_feature_prob=0.0,
         )
     )
@@ -242,7 +249,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=8.0, help="of speech in a batch")
     parser.add_argument("--crop", type=float, default=2.5, help="seconds of a recording that are heard at once")
-    parser.add_argument("--clusters", type=int, default=100)
+    parser.add_argument("--clusters", type=int, default=50)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--channels", type=int, default=64, help="of the convolutions")

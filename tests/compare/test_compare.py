@@ -16,7 +16,7 @@ from lookhear.compare import measure
 from lookhear.compare.run import compare
 from lookhear.compare.table import table
 from lookhear.errors import UserError
-from lookhear.recipe import load_recipe
+from lookhear.recipe import check, load_recipe
 from lookhear.tasks.resampling import centred_interval
 from lookhear.training import kept
 from lookhear.training.kept import KeptRuns
@@ -116,6 +116,28 @@ def test_a_teachers_run_is_part_of_what_a_run_depends_on(recipes, tiny_book, tin
     with (tmp_path / "teacher" / "model.safetensors").open("ab") as file:
         file.write(b"0")
     assert kept.run_key(recipe, "data") != before
+
+
+def test_a_model_put_in_anothers_place_is_another_run_and_another_teacher(tmp_path):
+    clip, hubert = tmp_path / "clip", tmp_path / "hubert"
+    for folder in (clip, hubert):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"0")
+    recipe = check(
+        {"teacher": {"kind": "clip", "name": str(clip)}, "speech": {"kind": "pretrained", "name": str(hubert)}}, ""
+    )
+    run, teacher = kept.run_key(recipe, "data"), kept.teacher_key(recipe, "data")
+    (hubert / "model.safetensors").write_bytes(b"01")
+    other = kept.run_key(recipe, "data")
+    assert other != run
+    assert kept.teacher_key(recipe, "data") == teacher
+    (clip / "model.safetensors").write_bytes(b"01")
+    assert kept.run_key(recipe, "data") not in (run, other)
+    assert kept.teacher_key(recipe, "data") != teacher
+    (clip / "model.safetensors").write_bytes(b"0")
+    (hubert / "model.safetensors").write_bytes(b"0")
+    assert (kept.run_key(recipe, "data"), kept.teacher_key(recipe, "data")) == (run, teacher)
 
 
 def test_killed_and_run_again_it_goes_on_where_it_was(found, recipes, tiny_book, tmp_path):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,13 @@ from lookhear.training.train import Say, Watch, open_data, train, train_teacher
 __all__ = ["KeptRun", "KeptRuns", "run_key", "teacher_key"]
 
 
+_MODEL = (".json", ".safetensors", ".bin", ".txt")
+"""Endings of the files that transformers keeps a model in."""
+
+
 def run_key(recipe: Recipe, data: str) -> str:
-    """16 hex digits of the resolved recipe (its seed is in it), the data and, if there is one, the teacher's run.
+    """16 hex digits of the resolved recipe (its seed is in it), the data and, if there are any, the teacher's run and
+    the models that the recipe names by their folders.
 
     Args:
         recipe: of the run.
@@ -39,6 +45,7 @@ def run_key(recipe: Recipe, data: str) -> str:
         for name in ("model.json", "model.safetensors"):
             path = Path(recipe.teacher_run) / name
             h.update(path.read_bytes() if path.is_file() else b"")
+    h.update("".join(_weights(recipe.teacher) + _weights(recipe.speech)).encode())
     return h.hexdigest()[:16]
 
 
@@ -53,7 +60,24 @@ def teacher_key(recipe: Recipe, data: str) -> str | None:
         "threads": recipe.threads,
         "data": data,
     }
+    if weights := _weights(recipe.teacher):
+        parts["weights"] = weights
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _weights(section: Any) -> list[str]:
+    """Digests of the files of a model that a section names by its folder: another model may be put in its place."""
+    named = [getattr(section, key, None) for key in ("name", "encoder")]
+    folders = [Path(n).expanduser() for n in named if isinstance(n, str) and n]
+    files = [p for f in folders if f.is_dir() for p in sorted(f.iterdir()) if p.suffix in _MODEL]
+    return [f"{p.name} {_digest(p, p.stat().st_size, p.stat().st_mtime_ns)}" for p in files]
+
+
+@cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """Of a file as it was then; half a gigabyte is read once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 @dataclass(frozen=True)
