@@ -1,12 +1,15 @@
-"""Pretrains a small CLIP here, in the real format, on half of the picture book's things, so that finetuning has to do.
+"""Pretrains a small CLIP here, in the real format, on half of what another corpus shows, so that finetuning has to do.
 
-    python benchmarks/pretrain_clip.py --out clip-small                       # some minutes of one core
+    python benchmarks/pretrain_clip.py --out clip-small                       # ten minutes of one core
+    python benchmarks/pretrain_clip.py --out clip-digits --digits DATA        # a minute or two
 
 Pages of another picture book (another seed, so other scenes, drawn otherwise) that show only every other thing: the
 model never sees the other half, nor reads its names. No page shows what a validation or test page of the book of seed 0
-shows. What comes out is a ``CLIPModel`` of transformers, image processor and byte-level tokenizer beside it, which a
-recipe names by its folder (``kind = "clip"``), and ``pretraining.json``, which says what it has seen and how well it
-finds pages of its own kind that it has not.
+shows. Or handwritten zeros to fours, with the captions of the recipe `digits-en`.
+
+What comes out is a ``CLIPModel`` of transformers, image processor and byte-level tokenizer beside it, which a recipe
+names by its folder (``kind = "clip"``), and ``pretraining.json``, which says what it has seen and how well it finds
+pictures of its own kind that it has not.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ import io
 import json
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 
@@ -26,19 +31,21 @@ from lookhear.core import Padded
 from lookhear.data.picturebook.plan import DEFAULT_SCENES, Told, plan
 from lookhear.data.picturebook.scene import Scene, draw_scene
 from lookhear.data.picturebook.words import THINGS, written_names
+from lookhear.data.read import read_source
 from lookhear.data.schema import SCHEMA, Corpus
 from lookhear.models.model import Model
 from lookhear.models.teacher import PROMPTS, ClipTeacher
 from lookhear.models.texts import require_transformers
 from lookhear.objectives.base import Learner
 from lookhear.objectives.contrastive import InfoNCE
-from lookhear.recipe import Optimisation
+from lookhear.recipe import Optimisation, load_recipe
 from lookhear.training.bridge import bridge, captioned, told
 from lookhear.training.finetune import CaptionBatches
 from lookhear.training.fit import fit
 from lookhear.training.pictures import picture_tensor
 
-SIZE, PATCH, TOKENS = 64, 8, 48
+SIZE, DIGIT_SIZE, PATCH, TOKENS = 64, 32, 8, 48
+DIGITS = 5  # from zero
 LEFT_OUT = frozenset(THINGS[1::2])
 WORDS = 100  # whose spotting is measured
 SPECIAL = ("<pad>", "<s>", "<unk>", "</s>")
@@ -81,6 +88,17 @@ def name(page: Told, number: int, rng: random.Random) -> str:
     return rng.choice(written_names()[things[number % len(things)].thing])
 
 
+def digits(data: Path) -> Corpus:
+    """Handwritten zeros to fours and what is written of them; those of the validation split are "held"."""
+    source = next(s for s in load_recipe("digits-en").data.sources if s.captions)
+    corpus = read_source(source, data)
+    split = np.array(corpus.column("split"), dtype=object)
+    kept = corpus.take((np.array(corpus.column("digit")) < DIGITS) & np.isin(split, ("train", "val")))
+    splits = pa.array(["held" if s == "val" else "train" for s in kept.column("split")])
+    at = kept.table.schema.get_field_index("split")
+    return replace(kept, table=kept.table.set_column(at, "split", splits))
+
+
 def tokenizer(texts: Iterable[str], size: int) -> Any:
     """A byte-level BPE learned from the captions, so that words it never met are read in pieces."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -107,7 +125,7 @@ def tokenizer(texts: Iterable[str], size: int) -> Any:
     )
 
 
-def untrained(folder: Path, words: Any, width: int, layers: int, text_layers: int) -> None:
+def untrained(folder: Path, words: Any, width: int, layers: int, text_layers: int, size: int = SIZE) -> None:
     """A CLIP with random weights and all its files."""
     transformers = require_transformers()
     tower = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": max(1, width // 32)}
@@ -120,11 +138,11 @@ def untrained(folder: Path, words: Any, width: int, layers: int, text_layers: in
         "bos_token_id": 1,
         "eos_token_id": 3,  # 2 would have transformers read CLIP's first tokenizer's end, the highest number
     }
-    vision = {**tower, "num_hidden_layers": layers, "image_size": SIZE, "patch_size": PATCH}
-    square = {"height": SIZE, "width": SIZE}
+    vision = {**tower, "num_hidden_layers": layers, "image_size": size, "patch_size": PATCH}
+    square = {"height": size, "width": size}
     config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=width)
     transformers.CLIPModel(config).save_pretrained(folder)
-    transformers.CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size=square).save_pretrained(folder)
+    transformers.CLIPImageProcessor(size={"shortest_edge": size}, crop_size=square).save_pretrained(folder)
     words.save_pretrained(folder)
 
 
@@ -162,6 +180,7 @@ def pretrain(folder: Path, corpus: Corpus, loop: Optimisation) -> dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
+    parser.add_argument("--digits", type=Path, help="the data root: handwritten digits instead of a book")
     parser.add_argument("--scenes", type=int, default=14_000, help="of the book, before the left-out things")
     parser.add_argument("--held", type=int, default=500, help="pages that are asked afterwards")
     parser.add_argument("--book", type=int, default=7, help="the seed of the book")
@@ -178,10 +197,11 @@ def main() -> None:
         parser.error(f"{args.out} is there already; name another folder")
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
-    corpus = written(pages(args.scenes, args.book), args.held)
+    corpus = digits(args.digits) if args.digits else written(pages(args.scenes, args.book), args.held)
+    size = DIGIT_SIZE if args.digits else SIZE
     train = captioned(corpus, ["train"])
     words = tokenizer([train.column("text")[i] for i in train.texts], args.vocabulary)
-    untrained(args.out, words, args.width, args.layers, args.text_layers)
+    untrained(args.out, words, args.width, args.layers, args.text_layers, size)
     loop = Optimisation(
         epochs=args.epochs,
         batch_size=args.batch_size,
@@ -191,15 +211,15 @@ def main() -> None:
     )
     found = pretrain(args.out, corpus, loop)
     about = {
-        "pages": len(train.pictures),
+        "pictures": len(train.pictures),
         "texts": len(train.texts),
-        "things": sorted(set(THINGS) - LEFT_OUT),
-        "left out": sorted(LEFT_OUT),
+        "left out": list(range(DIGITS, 10)) if args.digits else sorted(LEFT_OUT),
         "settings": {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()},
         "held": found,
     }
     (args.out / "pretraining.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-    print(f"{len(train.pictures)} pages, {len(train.texts)} texts; on {args.held} other pages: {told(found)}")
+    asked = len(captioned(corpus, ["held"]).pictures)
+    print(f"{len(train.pictures)} pictures, {len(train.texts)} texts; on {asked} others: {told(found)}")
 
 
 if __name__ == "__main__":

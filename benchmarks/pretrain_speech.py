@@ -42,14 +42,14 @@ AT_ONCE = 24.0  # seconds of a batch when it is only heard
 
 
 def heard(folders: Sequence[Path]) -> list[Tensor]:
-    """Recordings of the folders' training splits, (S,) each; those without a frame are left out."""
+    """Recordings of the folders' training splits, (S,) each, in half precision; those without a frame are left out."""
     found = []
     for folder in folders:
         corpus = open_corpus(folder)
         corpus = corpus.select("train") if corpus.has("split") else corpus
         ids = corpus.column("id")
         found += [
-            torch.from_numpy(load_audio(corpus.media("audio", r), name=f"recording {ids[r]}")).float()
+            torch.from_numpy(load_audio(corpus.media("audio", r), name=f"recording {ids[r]}")).half()
             for r in corpus.recordings.tolist()
         ]
     return [w for w in found if len(w) >= FIELD]
@@ -77,7 +77,7 @@ def names_of(waves: Sequence[Tensor], clusters: int, seed: int) -> list[Tensor]:
     """(T,) the cluster of each frame's cepstra, by k-means."""
     from sklearn.cluster import MiniBatchKMeans
 
-    found = [cepstra(wave) for wave in waves]
+    found = [cepstra(wave.float()) for wave in waves]
     every = np.concatenate(found)
     some = np.random.default_rng(seed).permutation(len(every))[:FITTED]
     means = MiniBatchKMeans(clusters, random_state=seed, n_init=5, batch_size=10_000, compute_labels=False)
@@ -148,7 +148,7 @@ class Guess(nn.Module):
 
 def cut(named: Named, pieces: Sequence[Piece]) -> tuple[Tensor, Tensor]:
     """(B, S) samples and (B, T) clusters of pieces of one length."""
-    waves = [named[i][0][HOP * a : HOP * (a + n - 1) + FIELD] for i, a, n in pieces]
+    waves = [named[i][0][HOP * a : HOP * (a + n - 1) + FIELD].float() for i, a, n in pieces]
     return torch.stack(waves), torch.stack([named[i][1][a : a + n] for i, a, n in pieces])
 
 
@@ -246,8 +246,8 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="+", help="corpora; of one with splits, 'train' is heard")
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
     parser.add_argument("--untrained", type=Path, help="a folder for the same model before its first step")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of speech in a batch")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=12.0, help="of speech in a batch")
     parser.add_argument("--crop", type=float, default=2.5, help="seconds of a recording that are heard at once")
     parser.add_argument("--clusters", type=int, default=50)
     parser.add_argument("--width", type=int, default=128)

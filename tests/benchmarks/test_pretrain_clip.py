@@ -92,13 +92,22 @@ def test_the_script_leaves_a_folder_that_loads(
     out = tmp_path / "clip"
     monkeypatch.setattr(sys, "argv", ["pretrain_clip.py", "--out", str(out), "--epochs", "1", *SMALL])
     script.main()
-    assert re.search(r"^\d+ pages, \d+ texts; on 20 other pages: text → image R@1", capsys.readouterr().out)
+    assert re.search(r"^\d+ pictures, \d+ texts; on 20 others: text → image R@1", capsys.readouterr().out)
     about = json.loads((out / "pretraining.json").read_text())
-    assert not set(about["left out"]) & set(about["things"])
-    assert about["texts"] == 10 * about["pages"]
+    assert about["left out"] == sorted(script.LEFT_OUT)
+    assert about["texts"] == 10 * about["pictures"]
     teacher = ClipTeacher(name=str(out)).build()
     assert teacher.dim == 32
     assert teacher.image.grid == (8, 8)
     with pytest.raises(SystemExit):  # nothing is overwritten
         script.main()
     assert "already" in capsys.readouterr().err
+
+
+@pytest.mark.shared
+def test_of_digits_it_sees_and_reads_zero_to_four(shared_data: Path) -> None:
+    corpus = script.digits(shared_data)
+    assert set(corpus.column("digit")) == set(range(5))
+    assert {t.split()[-1] for t in corpus.column("text") if t} == {"zero", "one", "two", "three", "four"}
+    counts = {s: len(corpus.select(s).pictures) for s in ("train", "held")}
+    assert counts == {"train": 4500, "held": 500}
