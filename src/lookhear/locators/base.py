@@ -14,7 +14,7 @@ from lookhear.core import Features, Section
 from lookhear.errors import UserError
 from lookhear.scoring import Compatibility
 
-__all__ = ["Answer", "Asked", "Listener", "Locator", "Waves", "answers", "vocabulary"]
+__all__ = ["Answer", "Asked", "Listener", "Locator", "Waves", "WholeLocator", "answers", "vocabulary"]
 
 Waves = Callable[[], Sequence[NDArray[np.float32]]]
 """Gives the (S,) samples at 16 kHz of the recordings; not called by locators that need only features."""
@@ -66,6 +66,23 @@ class Locator(Section):
             UserError: the model has nothing to locate with in this way.
         """
         raise TypeError(f"{type(self).__name__} does not say where a word is")
+
+
+class WholeLocator(Locator):
+    """One that watches what a model answers for whole recordings.
+
+    Attributes:
+        answer: whose answer: the ``pooled`` similarity, or the log-odds of the ``tags`` head (its vocabulary alone).
+    """
+
+    answer: Answer = "pooled"
+
+    def known(self, model: Listener, words: Sequence[str]) -> list[bool]:
+        """All words, or those of the tag head that answers."""
+        if self.answer == "pooled":
+            return super().known(model, words)
+        there = set(vocabulary(model))
+        return [word in there for word in words]
 
 
 def vocabulary(model: Listener) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,14 +11,14 @@ from torch import Tensor
 from lookhear.audio import pad_audio
 from lookhear.core import Features, Padded
 from lookhear.errors import UserError
-from lookhear.locators.base import Answer, Asked, Listener, Locator, Waves, answers, places, vocabulary
+from lookhear.locators.base import Asked, Listener, Waves, WholeLocator, answers, places
 
 __all__ = ["GradCam"]
 
 AT_ONCE = 32
 
 
-class GradCam(Locator):
+class GradCam(WholeLocator):
     """Gradient-weighted class activation mapping over time (Selvaraju et al., 2017, eqs 1 and 2).
 
     With the hidden vectors A (N, H) that the speech tower's local vectors and heads are made of, and the answer y for a
@@ -30,14 +29,6 @@ class GradCam(Locator):
     """
 
     kind: Literal["grad_cam"] = "grad_cam"
-    answer: Answer = "pooled"
-
-    def known(self, model: Listener, words: Sequence[str]) -> list[bool]:
-        """All words, or those of the tag head that answers."""
-        if self.answer == "pooled":
-            return super().known(model, words)
-        there = set(vocabulary(model))
-        return [word in there for word in words]
 
     def curves(self, model: Listener, waves: Waves, features: Features, asked: Asked) -> Tensor:
         """See the class; 0 or more.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lookhear.core import RATE, Features
 from lookhear.errors import UserError
-from lookhear.locators.base import Answer, Asked, Listener, Locator, Waves, answers, places, vocabulary
+from lookhear.locators.base import Asked, Listener, Waves, WholeLocator, answers, places
 
 __all__ = ["MaskedIn", "MaskedOut"]
 
@@ -22,33 +22,24 @@ Wave = NDArray[np.float32]
 AT_ONCE = 64  # masked recordings held in memory together
 
 
-class _Masked(Locator):
+class _Masked(WholeLocator):
     """Windows about each moment, and what the model answers when they are kept or taken away.
 
     Attributes:
         shortest, longest: lengths of the windows, in seconds, of which there are ``lengths`` evenly spaced ones.
         hop: seconds between the moments that windows are laid about; between them the scores are interpolated.
-        answer: whose answer: the ``pooled`` similarity, or the ``tags`` of the model's head (its vocabulary alone).
     """
 
     shortest: float = Field(0.2, gt=0)
     longest: float = Field(0.6, gt=0)
     lengths: int = Field(3, ge=1)
     hop: float = Field(0.03, gt=0)
-    answer: Answer = "pooled"
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.longest < self.shortest:
             raise ValueError(f"longest {self.longest} is shorter than shortest {self.shortest}")
         return self
-
-    def known(self, model: Listener, words: Sequence[str]) -> list[bool]:
-        """All words, or those of the tag head that answers."""
-        if self.answer == "pooled":
-            return super().known(model, words)
-        there = set(vocabulary(model))
-        return [word in there for word in words]
 
     def curves(self, model: Listener, waves: Waves, features: Features, asked: Asked) -> Tensor:
         """See the class."""
