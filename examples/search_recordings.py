@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 import lookhear
-from lookhear.search.embed import index_files
+from lookhear.search.update import index_files
 
 
 def main() -> None:

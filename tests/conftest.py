@@ -155,7 +155,7 @@ def tiny_folder(tiny_book):
 
 @pytest.fixture(scope="session")
 def tiny_index(tiny_run, tiny_folder):
-    from lookhear.search.embed import index_files
+    from lookhear.search.update import index_files
 
     out = tiny_folder.parent / "index"
     index_files(tiny_run, [tiny_folder], out)

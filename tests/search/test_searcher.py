@@ -11,8 +11,8 @@ import torch
 from lookhear.audio import load_audio
 from lookhear.errors import UserError
 from lookhear.models.model import Model
-from lookhear.search.embed import index_files
 from lookhear.search.searcher import Searcher
+from lookhear.search.update import index_files
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +71,12 @@ def test_a_recording_and_a_picture_find_themselves_first(searcher, tiny_folder):
 
 
 def test_kinds(searcher):
-    recordings, pictures, both = (searcher.search("dog", 100, kind) for kind in ("recordings", "pictures", None))
+    recordings, pictures, both = (searcher.search("dog", 100, kind) for kind in ("moments", "pictures", "all"))
     assert {h.file[-4:] for h in recordings} == {"flac"}
     assert {h.file[-4:] for h in pictures} == {".png"}
     assert {h.file for h in both} == {h.file for h in recordings + pictures}
     assert [h.score for h in both] == sorted((h.score for h in both), reverse=True)
+    assert searcher.search("dog", 100, "texts") == []
     with pytest.raises(UserError, match="did you mean 'pictures'"):
         searcher.search("dog", 1, "picture")
     with pytest.raises(UserError, match="at least one"):

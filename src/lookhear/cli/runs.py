@@ -1,4 +1,4 @@
-"""Verbs about runs: the demo, training, evaluation, index, search; and the recipes."""
+"""Verbs about runs: the demo, training, evaluation; and the recipes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from lookhear.cli.options import DATA, FOLDER, JSON, Reported, as_json_text, pair, print_hits, say
+from lookhear.cli import searching
+from lookhear.cli.options import DATA, FOLDER, as_json_text, pair, say
 from lookhear.cli.spotting import calibrate, spot
 from lookhear.errors import UserError, did_you_mean
 
@@ -81,55 +82,6 @@ def evaluate(
     click.echo(tables(results))
 
 
-@click.command(short_help="Embed folders of recordings and pictures.")
-@click.argument("run", type=FOLDER)
-@click.argument("folders", type=FOLDER, nargs=-1, required=True, metavar="FOLDER...")
-@click.option("-o", "--out", type=FOLDER, required=True, help="The index folder.")
-def index(run: Path, folders: tuple[Path, ...], out: Path) -> int:
-    """Embed the recordings and pictures in FOLDERs with the model of RUN, for `lookhear search`."""
-    from lookhear.search.embed import index_files
-
-    reported = Reported()
-    made = index_files(run, folders, out, on_error=reported, say=say, progress=True)
-    say(f"{made.about['files']} files, {len(made)} segments")
-    click.echo(out)
-    return reported.code
-
-
-@click.command(short_help="Ask an index by text, picture or recording.")
-@click.argument("index", type=FOLDER)
-@click.argument("query", required=False)
-@click.option("--picture", type=FOLDER, help="Search with a picture instead of a text.")
-@click.option("--recording", type=FOLDER, help="Search with a recording instead of a text.")
-@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="How many hits.")
-@click.option("--kind", type=click.Choice(["recordings", "pictures", "all"]), default="recordings", show_default=True)
-@click.option("--run", type=FOLDER, help="The run that the index was made with, if it was moved.")
-@JSON
-def search(
-    index: Path,
-    query: str | None,
-    picture: Path | None,
-    recording: Path | None,
-    k: int,
-    kind: str,
-    run: Path | None,
-    as_json: bool,
-) -> None:
-    """Find what is said (or shown) in an INDEX by a written QUERY, a picture or a recording."""
-    asked = {m: q for m, q in (("text", query), ("picture", picture), ("recording", recording)) if q is not None}
-    if len(asked) != 1:
-        raise UserError(f"{len(asked)} queries", "Give one: a text, --picture FILE or --recording FILE.")
-    from lookhear.models.model import Model
-    from lookhear.search.searcher import Searcher
-
-    ((modality, what),) = asked.items()
-    searcher = Searcher(index, Model.load(run) if run else None)
-    hits = searcher.search(what, k, None if kind == "all" else kind, modality=modality)  # type: ignore[arg-type]
-    if not hits:
-        say(f"{index} holds no {kind if kind != 'all' else 'rows'}")
-    print_hits(hits, "query", as_json)
-
-
 @click.command(short_help="List or print the recipes.")
 @click.argument("name", required=False)
 @click.option("--schema", is_flag=True, help="Print the JSON schema of a recipe, for editors.")
@@ -155,4 +107,4 @@ def recipes(name: str | None, schema: bool) -> None:
         click.echo(f"{known:<16}  {first.lstrip('# ')}".rstrip())
 
 
-VERBS = (train, evaluate, calibrate, index, search, spot, recipes)
+VERBS = (train, evaluate, calibrate, *searching.VERBS, spot, recipes)

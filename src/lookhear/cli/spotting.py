@@ -69,7 +69,7 @@ def spot(
         more = "--words LIST, --example CLIP or --picture FILE"
         raise UserError("no words to spot", f"Name some: -w dog -w boat, {more}.")
     from lookhear.models.model import Model
-    from lookhear.search.embed import AUDIO, find_files
+    from lookhear.search.files import AUDIO, find_files
     from lookhear.search.hits.job import spot_to_files
     from lookhear.search.spot import best_first, hear
 

@@ -21,8 +21,8 @@ from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.model import Model, write_atomically
 from lookhear.models.teacher import ClipTeacher
 from lookhear.recipe import Recipe
-from lookhear.search.embed import index_files
 from lookhear.search.searcher import Searcher
+from lookhear.search.update import index_files
 from lookhear.tasks import Localisation, Retrieval
 from lookhear.tasks.base import Encoded
 from lookhear.tasks.evaluate import evaluate

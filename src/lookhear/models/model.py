@@ -100,6 +100,19 @@ class Model(nn.Module):
 
         return self._in_batches(order, hear, batch_size, progress)
 
+    def whole_of_frames(self, local: Tensor, mask: Tensor) -> Tensor | None:
+        """(B, N, D) stretches of frames of longer recordings → (B, D) unit vectors of each as a whole.
+
+        None where a tower's whole is not made of its local vectors alone (``SpeechTower.whole``).
+        """
+        assert self.audio is not None
+        with torch.inference_mode():
+            pooled = self.audio.whole(local, mask)
+            if pooled is None or self.evidence is None:
+                return pooled
+            found: Features = self.evidence(Features(pooled, local, mask, self.step), self.compatibility)
+            return found.pooled
+
     def embed_images(self, images: Sequence[Image.Image], batch_size: int = 64, progress: bool = False) -> Features:
         """Features of pictures."""
         if isinstance(self.image, VectorTower):

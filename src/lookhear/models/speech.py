@@ -64,6 +64,10 @@ class SpeechTower(nn.Module):
     def encode(self, mel: Padded) -> Features:
         raise TypeError(f"{type(self).__name__} does not say how it encodes log-mel frames")
 
+    def whole(self, local: Tensor, mask: Tensor) -> Tensor | None:
+        """(B, N, D) local vectors → (B, D) pooled ones, of a tower whose pooled vector is made of them; else None."""
+        return None
+
 
 def strided(mask: Tensor, stride: int) -> Tensor:
     """The mask of a 'same'-padded convolution's output: frame n looks at input frame n × stride."""
@@ -194,7 +198,11 @@ class LocalTower(SpeechTower):
             h = block(h, frames)
         x = frames.pad(F.gelu(h))
         local = (self.value(x) * torch.sigmoid(self.gate(x))).float() * mask[..., None]
-        return Features(self.centre(pool(local, mask)), local, mask, self.step, x)
+        return Features(self.whole(local, mask), local, mask, self.step, x)
+
+    def whole(self, local: Tensor, mask: Tensor) -> Tensor:
+        seen: Tensor = self.centre(pool(local, mask))
+        return seen
 
 
 class SeedTower(SpeechTower):

@@ -1,173 +1,209 @@
-"""Bulk embedding: files and folders in, index rows out, with memory bounded by one batch."""
+"""Bulk embedding: files in, entries of an index out, with memory bounded by a batch and the longest recording."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from lookhear.audio import stream_audio
-from lookhear.core import RATE, Features
+from lookhear.core import RATE, lengths_to_mask
 from lookhear.data.images import load_image
 from lookhear.errors import UserError
-from lookhear.models.images import VectorTower
 from lookhear.models.model import Model
-from lookhear.search.index import FlatIndex, create_index
-from lookhear.search.store import row_batch
+from lookhear.models.streaming import stream
+from lookhear.search.files import Modality, content_hash, modality_of
+from lookhear.search.index import Entry
+from lookhear.search.segments import HOP, SEGMENT, WHOLE, segment_count, segment_times
 
-__all__ = ["AUDIO", "IMAGE", "embed_files", "find_files", "fingerprint", "index_files"]
+__all__ = ["Job", "embed_files", "fingerprint", "job_of", "lines_of"]
 
-AUDIO = frozenset((".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64"))
-IMAGE = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
-SEGMENT, HOP, WHOLE = 4.0, 2.0, 6.0
-"""Seconds: long recordings are cut into segments of the length of the captions that towers learn from, each second in
-two of them, so that a phrase of up to ``SEGMENT - HOP`` lies whole in one; those up to ``WHOLE`` are one segment."""
-
+Wave = NDArray[np.float32]
 OnError = Callable[[UserError], None]
+LINE, LINES = 2_000, 100_000
+"""Characters of a line, and lines of a text, at most."""
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """One row to be: a segment's samples, or a picture."""
+class Job:
+    """A file to be embedded, and what is known of it already."""
 
-    file: str
-    hash: str
-    start: float
-    end: float
-    content: Any
+    path: str
+    hash: bytes
+    size: int
+    modified: int
+    modality: Modality
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    def entry(self, vectors: NDArray[np.float32], **more: Any) -> Entry:
+        more = {"seconds": 0.0, **more}
+        return Entry(
+            self.path, self.hash, self.size, self.modified, self.modality, vectors=vectors, details=self.details, **more
+        )
 
 
-def find_files(paths: Iterable[Path | str], endings: frozenset[str] = AUDIO | IMAGE) -> list[Path]:
-    """Files as given, and the recordings and pictures in folders and their subfolders, in order of name; each once.
-
-    Hidden files and folders (``.name``) inside a folder are passed over, and links to folders are not followed.
+def job_of(path: Path, details: Mapping[str, str] | None = None) -> Job:
+    """A file, looked at.
 
     Raises:
-        UserError: no such path, or nothing in a folder.
+        UserError: it cannot be read, or its name is not UTF-8.
     """
-    found: dict[Path, None] = {}
-    for path in map(Path, paths):
-        if path.is_file():
-            found[path] = None
-            continue
-        if not path.is_dir():
-            raise UserError(f"{path}: no such file or folder", "Check the path.")
-        inside = list(_walk(path, endings))
-        if not inside:
-            kinds = " or ".join(n for n, e in (("recordings", AUDIO), ("pictures", IMAGE)) if e & endings)
-            raise UserError(f"{path}: no {kinds} in this folder", f"Endings looked for: {' '.join(sorted(endings))}.")
-        found |= dict.fromkeys(inside)
-    return list(found)
-
-
-def _walk(folder: Path, endings: frozenset[str]) -> Iterator[Path]:
-    for at, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in endings:
-                yield Path(at) / name
-
-
-def _hash(path: Path) -> str:
-    try:
-        with path.open("rb") as f:
-            return hashlib.file_digest(f, "sha256").hexdigest()
-    except OSError as e:
-        raise UserError(f"{path}: cannot be read ({e.strerror or e})", "Check the path and its permissions.") from None
-
-
-def _segments(path: Path) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """(start in seconds, samples) of a recording; nothing is given before all of it is known to be readable."""
-    head = list(islice(stream_audio(path, WHOLE, 0.0), 2))
-    if len(head) == 1:
-        yield head[0]
-        return
-    # A file is indexed whole or not at all. Decoding twice costs little beside embedding, and holding hours does not.
-    for _ in stream_audio(path, 60.0, 0.0):
-        pass
-    yield from stream_audio(path, SEGMENT, SEGMENT - HOP)
-
-
-def _pieces(path: Path) -> Iterator[_Piece]:
-    name = str(path)
+    name = str(path.absolute())
     try:
         name.encode()
     except UnicodeEncodeError:
         raise UserError(f"{name!r}: a file name that is not UTF-8", "Rename it.") from None
-    digest = _hash(path)
-    if path.suffix.lower() in IMAGE:
-        yield _Piece(name, digest, 0.0, 0.0, load_image(path))
-        return
-    for start, wave in _segments(path):
-        yield _Piece(name, digest, start, start + len(wave) / RATE, wave)
-
-
-def _record_batch(pieces: Sequence[_Piece], features: Features, audio: bool) -> pa.RecordBatch:
-    pooled = features.pooled.float().numpy()
-    if not np.isfinite(pooled).all():
-        raise UserError("the model gives vectors that are not numbers", "Its training diverged: train again.")
-    local = [f.local.half().numpy() if audio else np.zeros((0, pooled.shape[1]), np.float16) for f in features]
-    columns: dict[str, list[Any]] = {
-        "file": [p.file for p in pieces],
-        "start": [p.start for p in pieces],
-        "end": [p.end for p in pieces],
-        "modality": ["audio" if audio else "image"] * len(pieces),
-        "hash": [p.hash for p in pieces],
-    }
-    return row_batch(columns, pooled, local)
+    try:
+        stat = path.stat()
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read ({e.strerror or e})", "Check the path and its permissions.") from None
+    return Job(name, content_hash(path), stat.st_size, stat.st_mtime_ns, modality_of(path), details or {})
 
 
 def embed_files(
     model: Model,
-    files: Sequence[Path],
+    jobs: Sequence[Job],
     *,
     on_error: OnError | None = None,
     batch_size: int = 32,
     progress: bool = False,
-) -> Iterator[pa.RecordBatch]:
-    """Rows (``row_schema``) of recordings and pictures, in the order of the files within each of the two kinds.
+) -> Iterator[Entry]:
+    """Entries of recordings, pictures and texts, each when its batch is full.
+
+    A recording of up to ``WHOLE`` seconds is heard as the model hears it; a longer one is streamed, so that its frames
+    do not depend on where it is cut, and the wholes of its segments are made of them. Of a tower whose frames depend on
+    all of what it hears (``Model.context``) the segments are heard once more, one by one.
 
     Args:
         model: embeds them.
-        files: paths; the ending says which kind each is, and what is no picture is taken for a recording.
         on_error: gets the error of a file that cannot be read, which is then left out; None raises it.
-        batch_size: segments or pictures held and embedded at once.
+        batch_size: recordings, pictures or lines that are embedded at once.
         progress: a bar on stderr, if that is a terminal.
 
     Raises:
         UserError: a file cannot be read (without ``on_error``), or the model cannot embed one of the kinds.
     """
-    from tqdm import tqdm
+    waiting: dict[Modality, list[tuple[Job, Any]]] = {"audio": [], "image": [], "text": []}
+    whole = {"audio": _short, "image": _pictures, "text": _texts}
 
-    waiting: dict[bool, list[_Piece]] = {True: [], False: []}
+    def flush(kind: Modality) -> Iterator[Entry]:
+        batch, waiting[kind] = waiting[kind], []
+        yield from whole[kind](model, batch)
 
-    def flush(audio: bool) -> pa.RecordBatch:
-        pieces, waiting[audio] = waiting[audio], []
-        embed: Callable[..., Features] = model.embed_audio if audio else model.embed_images
-        return _record_batch(pieces, embed([p.content for p in pieces]), audio)
-
-    for path in tqdm(files, desc="embedding", unit="file", disable=None if progress else True):
+    for job in tqdm(jobs, desc="embedding", unit="file", disable=None if progress else True):
         try:
-            for piece in _pieces(path):
-                audio = isinstance(piece.content, np.ndarray)
-                waiting[audio].append(piece)
-                if len(waiting[audio]) == batch_size:
-                    yield flush(audio)
+            content = _content(job)
+            if content is None:
+                yield _long(model, job)
+                continue
         except UserError as e:
             if on_error is None:
                 raise
             on_error(e)
-    for audio, pieces in waiting.items():
-        if pieces:
-            yield flush(audio)
+            continue
+        waiting[job.modality].append((job, content))
+        if len(waiting[job.modality]) == batch_size:
+            yield from flush(job.modality)
+    for kind, batch in waiting.items():
+        if batch:
+            yield from flush(kind)
+
+
+def _content(job: Job) -> Any:
+    """The samples of a short recording, a picture, the lines of a text; None of a long recording."""
+    path = Path(job.path)
+    if job.modality == "image":
+        return load_image(path)
+    if job.modality == "text":
+        return lines_of(path)
+    head = list(islice(stream_audio(path, WHOLE, 0.0), 2))
+    return head[0][1] if len(head) == 1 else None
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a text that say something.
+
+    Raises:
+        UserError: it is not UTF-8, has no such line, or is no text that anybody wrote.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (UnicodeDecodeError, OSError) as e:
+        raise UserError(f"{path}: not a text in UTF-8 ({e})", "Save it as UTF-8.") from None
+    lines = [line[:LINE] for line in lines if line]
+    if not lines:
+        raise UserError(f"{path}: an empty text", "Write something into it, or take it away.")
+    if len(lines) > LINES:
+        raise UserError(f"{path}: {len(lines)} lines, more than {LINES}", "Cut it into several files.")
+    return lines
+
+
+def _checked(pooled: torch.Tensor) -> NDArray[np.float32]:
+    vectors: NDArray[np.float32] = pooled.float().numpy()
+    if not np.isfinite(vectors).all():
+        raise UserError("the model gives vectors that are not numbers", "Its training diverged: train again.")
+    return vectors
+
+
+def _short(model: Model, batch: Sequence[tuple[Job, Wave]]) -> Iterator[Entry]:
+    features = model.embed_audio([wave for _, wave in batch])
+    pooled = _checked(features.pooled)
+    for n, (one, (job, wave)) in enumerate(zip(features, batch)):
+        yield job.entry(pooled[n : n + 1], seconds=len(wave) / RATE, local=one.local.half().numpy())
+
+
+def _pictures(model: Model, batch: Sequence[tuple[Job, Any]]) -> Iterator[Entry]:
+    pooled = _checked(model.embed_images([picture for _, picture in batch]).pooled)
+    for n, (job, _) in enumerate(batch):
+        yield job.entry(pooled[n : n + 1])
+
+
+def _texts(model: Model, batch: Sequence[tuple[Job, list[str]]]) -> Iterator[Entry]:
+    pooled = _checked(model.embed_texts([line for _, lines in batch for line in lines]).pooled)
+    parts = np.split(pooled, np.cumsum([len(lines) for _, lines in batch])[:-1])
+    for (job, lines), vectors in zip(batch, parts):
+        yield job.entry(vectors, texts=lines)
+
+
+def _long(model: Model, job: Job) -> Entry:
+    """A recording of several segments, whole or not at all."""
+    blocks, seconds = [], 0.0
+    for stretch in stream(model, job.path):
+        blocks.append(stretch.features.local[0].half())
+        seconds = stretch.end
+    local = torch.cat(blocks)
+    times = [segment_times(seconds, n) for n in range(segment_count(seconds))]
+    vectors = _of_frames(model, local, times)
+    if vectors is None:
+        waves = (wave for _, wave in stream_audio(job.path, SEGMENT, SEGMENT - HOP))
+        parts = []
+        while batch := list(islice(waves, 32)):
+            parts.append(model.embed_audio(batch).pooled)
+        vectors = torch.cat(parts)[: len(times)]
+    return job.entry(_checked(vectors), seconds=seconds, local=local.numpy())
+
+
+def _of_frames(model: Model, local: torch.Tensor, times: Sequence[tuple[float, float]]) -> torch.Tensor | None:
+    """(N, D) frames of a recording → (segments, D), or None of a tower whose wholes are not made of its frames."""
+    ends = [min(len(local), round(end / model.step)) for _, end in times[:-1]] + [len(local)]
+    cuts = [local[round(start / model.step) : end].float() for (start, _), end in zip(times, ends)]
+    parts = []
+    for i in range(0, len(cuts), 64):
+        mask = lengths_to_mask(torch.tensor([len(c) for c in cuts[i : i + 64]]), max(map(len, cuts[i : i + 64])))
+        values = torch.nn.utils.rnn.pad_sequence(cuts[i : i + 64], batch_first=True)
+        whole = model.whole_of_frames(values, mask)
+        if whole is None:
+            return None
+        parts.append(whole)
+    return torch.cat(parts)
 
 
 def fingerprint(model: Model) -> str:
@@ -177,40 +213,3 @@ def fingerprint(model: Model) -> str:
         h.update(name.encode())
         h.update(value.cpu().numpy().tobytes())
     return h.hexdigest()[:16]
-
-
-def index_files(
-    run: Path | str,
-    paths: Iterable[Path | str],
-    out: Path | str,
-    *,
-    on_error: OnError | None = None,
-    say: Callable[[str], None] = lambda line: None,
-    progress: bool = False,
-) -> FlatIndex:
-    """Embeds files and folders with the model of a run, and writes them as an index.
-
-    An index that lies in ``out`` is replaced when the new one is whole; the same files give the same index.
-
-    Args:
-        run: the run folder; the index remembers it.
-        paths: recordings, pictures, folders of them.
-        on_error: as of ``embed_files``.
-        say: is told, in one line, what was left out by kind.
-
-    Raises:
-        UserError: no run, no files, nothing readable among them, or the disk is full.
-    """
-    files, model = find_files(paths), Model.load(run)
-    if isinstance(model.image, VectorTower):
-        recordings = [f for f in files if f.suffix.lower() not in IMAGE]
-        if len(recordings) < len(files):
-            say(f"{len(files) - len(recordings)} pictures left out: this model knows pictures by given vectors only")
-        files = recordings
-    about = {
-        "run": str(Path(run).resolve()),
-        "model": fingerprint(model),
-        "dim": model.dim,
-        "step": model.step,
-    }
-    return create_index(out, embed_files(model, files, on_error=on_error, progress=progress), about)

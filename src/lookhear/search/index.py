@@ -1,187 +1,283 @@
-"""Indexes: what an engine must do, and the embedded exact one over vectors kept on disk.
-
-An index folder holds ``index.json`` and the data files that it names. Data files are named by their content and
-written beside the old ones; ``index.json`` is replaced last, so that a crash or a full disk leaves the last good index.
-"""
+"""What every search engine does, and the rows it speaks of."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lookhear.core import Hit
-from lookhear.errors import UserError, did_you_mean
-from lookhear.search.store import FORMAT, MANIFEST, row_batch, write_index
+from lookhear.errors import UserError
+from lookhear.models.model import write_atomically
+from lookhear.search.files import Modality
+from lookhear.search.segments import segment_times
 
-__all__ = ["FlatIndex", "Found", "Index", "create_index", "open_index"]
+__all__ = ["FORMAT", "MANIFEST", "Entry", "Found", "Index", "Source", "Where", "Writer", "create_index", "open_index"]
 
 Floats = NDArray[np.float32]
-_BLOCK = 65_536  # rows multiplied at once: 64 MiB of vectors of 256 values
+FORMAT = 2
+"""Version of an index folder; raised when an older LookHear could not read it."""
+MANIFEST = "index.json"
 _AGAIN = "Make it again with `lookhear index`."
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Hit):
-    """A hit as an engine gives it: one whole segment of a recording, or one picture.
+class Where:
+    """Which rows count.
 
     Attributes:
-        modality: "audio" or "image".
-        row: its number in the index.
+        modality: of the rows; None for all.
+        folder: a folder, its subfolders included.
+        since, until: dates as "1957", "1957-03" or "1957-03-21"; the column ``date`` of a file's details lies between
+            them, both included. Files without a date do not.
+        details: column → values, one of which a file has.
     """
 
-    modality: str
+    modality: Modality | None = None
+    folder: str | None = None
+    since: str | None = None
+    until: str | None = None
+    details: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def everything(self) -> bool:
+        return not (self.modality or self.folder or self.since or self.until or self.details)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of an index.
+
+    Attributes:
+        id: its number, which is the number of its first row.
+        path: where it lies, absolute.
+        hash: of its content.
+        size, modified: bytes, and nanoseconds since 1970, when it was read.
+        seconds: how long a recording is; 0 of pictures and texts.
+        rows: how many it has: segments, lines of a text, or 1.
+        details: column → value, such as "speaker", "date", "language".
+    """
+
+    id: int
+    path: str
+    hash: bytes
+    size: int
+    modified: int
+    modality: Modality
+    seconds: float
+    rows: int
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    def times(self, row: int) -> tuple[float, float]:
+        """Start and end of one of its rows, in seconds; 0, 0 of pictures and texts."""
+        return segment_times(self.seconds, row - self.id) if self.modality == "audio" else (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Hit):
+    """A hit as an engine gives it: one whole segment of a recording, one picture, or one line of text.
+
+    Attributes:
+        row: its number in the index.
+        source: its file.
+    """
+
     row: int
+    source: Source
+
+    @property
+    def modality(self) -> Modality:
+        return self.source.modality
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file on its way into an index.
+
+    Attributes:
+        path, hash, size, modified, modality, seconds, details: as of ``Source``.
+        vectors: (rows, D) unit vectors of its segments, lines, or of the picture.
+        local: (N, D) local vectors of a recording, every frame once, ``step`` seconds apart.
+        texts: the lines of a text.
+    """
+
+    path: str
+    hash: bytes
+    size: int
+    modified: int
+    modality: Modality
+    seconds: float
+    vectors: Floats
+    local: NDArray[np.float16] | None = None
+    texts: Sequence[str] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Writer(Protocol):
+    """One writing of an index. What ``commit`` ended is kept whatever comes; what it did not is as if never said."""
+
+    def put(self, entry: Entry) -> None:
+        """Adds a file; one of the same path is replaced."""
+        ...
+
+    def touch(self, source: Source, *, path: str, size: int, modified: int, details: Mapping[str, str]) -> None:
+        """Says anew where an unchanged file lies, when it was written, and what is known about it."""
+        ...
+
+    def copy(self, source: Source, entry: Entry) -> None:
+        """Adds a file whose content another has already; ``entry`` has no vectors."""
+        ...
+
+    def remove(self, source: Source) -> None:
+        """Takes a file out."""
+        ...
+
+    def commit(self) -> None:
+        """Makes all of it lasting, in one step."""
+        ...
 
 
 class Index(Protocol):
     """What every search engine does."""
 
     @property
+    def path(self) -> Path | str:
+        """Its folder, or its address."""
+        ...
+
+    @property
     def about(self) -> Mapping[str, Any]:
-        """``index.json``: "format", "engine", "run" (folder), "model" (fingerprint), "dim", "step", "rows", …"""
+        """``index.json``: "format", "engine", "run" (folder), "model" (fingerprint), "dim", "step"."""
         ...
 
-    def add(self, rows: Iterable[pa.RecordBatch]) -> None:
-        """Adds rows of ``row_schema``; those of a file that is there already replace it."""
+    def __len__(self) -> int:
+        """Rows."""
         ...
 
-    def search(self, query: Floats, k: int = 10, where: Mapping[str, str] | None = None) -> list[list[Found]]:
-        """The ``k`` rows nearest to each unit query (Q, D) by cosine, best first, among those that ``where`` names."""
+    def writing(self) -> AbstractContextManager[Writer]:
+        """One writer at a time; leaving the context commits, leaving it by an error does not.
+
+        Raises:
+            UserError: another process is writing, the disk is full, or nothing may be written there.
+        """
+        ...
+
+    def sources(self) -> list[Source]:
+        """All files."""
+        ...
+
+    def source(self, number: int) -> Source:
+        """One file.
+
+        Raises:
+            UserError: no such file.
+        """
+        ...
+
+    def search(self, query: Floats, k: int = 10, where: Where | None = None) -> list[list[Found]]:
+        """The ``k`` rows nearest to each unit query (Q, D) by cosine, best first, among those that count.
+
+        Raises:
+            UserError: queries of another width, or a filter that cannot be read.
+        """
         ...
 
     def pooled(self, hits: Sequence[Found]) -> Floats:
         """(H, D) unit vectors of hits as wholes."""
         ...
 
-    def local(self, hit: Found) -> NDArray[np.float16]:
-        """(N, D) local vectors of a hit's segment; (0, D) for a picture."""
+    def local(self, hits: Sequence[Found]) -> list[Floats]:
+        """(N, D) local vectors of each hit's segment; (0, D) of a picture or text."""
         ...
 
+    def reduced(self, hits: Sequence[Found], queries: Floats) -> tuple[list[Floats], Floats]:
+        """``local``, and queries (Q, D), both in as many dimensions as are kept: lengths and products are the same."""
+        ...
 
-def create_index(path: Path | str, rows: Iterable[pa.RecordBatch], about: Mapping[str, Any]) -> FlatIndex:
-    """Writes an index folder; the index that lay in it before is replaced when the new one is whole.
+    def texts(self, hits: Sequence[Found]) -> list[str]:
+        """The line of each hit that is one of a text; empty for others."""
+        ...
+
+    def sample(self, n: int, seed: int = 0, where: Where | None = None) -> list[Found]:
+        """Up to ``n`` rows at random, the same ones for the same seed, in order of rows."""
+        ...
+
+    def counts(self) -> dict[str, float]:
+        """ "recordings", "pictures", "texts" (files), "segments" (all rows) and "hours"."""
+        ...
+
+    def facets(self, most: int = 200) -> dict[str, dict[str, int]]:
+        """Column of details → value → files that have it, the most frequent first; "folder" is one of the columns."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def create_index(path: Path | str, about: Mapping[str, Any], engine: str = "archive") -> Index:
+    """A new, empty index; or the one that is there, if it is of the same model.
 
     Args:
-        path: a new or empty folder, or one with an index.
-        about: "run", "model", "dim", "step" and whatever else ``index.json`` shall say.
+        path: a new or empty folder, or one with an index; where the engine is a server, its address.
+        about: "run", "model", "dim", "step".
+        engine: "archive" (embedded) or "qdrant".
 
     Raises:
-        UserError: the folder holds something else, there are no rows, or the disk is full.
+        UserError: the folder holds something else, an index of another model, or cannot be written.
     """
+    if engine == "qdrant":
+        from lookhear.search.qdrant import QdrantIndex
+
+        served: Index = QdrantIndex.create(str(path), about)
+        return served
+    from lookhear.search.archive import ArchiveIndex
+
     path = Path(path)
-    write_index(path, rows, {**about, "engine": "flat"})
-    return FlatIndex(path)
+    if (path / MANIFEST).is_file():
+        found = read_manifest(path)
+        if found["model"] != about["model"]:
+            raise UserError(f"{path} was made with another model", "Name another folder, or delete it to make it anew.")
+        if found["run"] != about["run"]:
+            write_atomically(path / MANIFEST, as_manifest({**found, "run": about["run"]}))
+        return ArchiveIndex(path)
+    if path.exists() and (not path.is_dir() or {p.name for p in path.iterdir()} - ArchiveIndex.UNFINISHED):
+        raise UserError(f"{path} is not empty and holds no index", "Name another folder.")
+    return ArchiveIndex.create(path, {**about, "format": FORMAT, "engine": "archive"})
 
 
 def open_index(path: Path | str) -> Index:
-    """The index in a folder.
+    """The index in a folder, or on a server (``qdrant://host:port/collection``).
 
     Raises:
         UserError: none there, one of another format or engine, or damaged files.
     """
-    return FlatIndex(Path(path))
+    if str(path).startswith("qdrant://"):
+        from lookhear.search.qdrant import QdrantIndex
+
+        served: Index = QdrantIndex(str(path))
+        return served
+    from lookhear.search.archive import ArchiveIndex
+
+    read_manifest(Path(path))
+    return ArchiveIndex(Path(path))
 
 
-class FlatIndex:
-    """Exact search: every stored vector is multiplied with the query, in blocks, from memory-mapped files."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._open()
-
-    def _open(self) -> None:
-        self.about = _read_manifest(self.path)
-        data, dim = self.about["data"], self.about["dim"]
-        try:
-            self.rows: pa.Table = pq.read_table(self.path / data["segments"])
-            self._pooled: Floats = np.load(self.path / data["pooled"], mmap_mode="r")
-            self._local: NDArray[np.float16] = np.load(self.path / data["local"], mmap_mode="r")
-        except (OSError, ValueError, EOFError, pa.ArrowInvalid) as e:
-            raise UserError(f"{self.path}: damaged index ({str(e).splitlines()[0]})", _AGAIN) from None
-        self._offsets = np.concatenate([[0], np.cumsum(self.rows["frames"].to_numpy())]).astype(np.int64)
-        shapes = (self._pooled.shape, self._local.shape)
-        if shapes != ((len(self.rows), dim), (int(self._offsets[-1]), dim)):
-            raise UserError(f"{self.path}: damaged index (its files do not fit each other)", _AGAIN)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def add(self, rows: Iterable[pa.RecordBatch]) -> None:
-        """Adds rows; those of a file that is there already replace it. All or nothing.
-
-        Raises:
-            UserError: the disk is full.
-        """
-        new: set[str] = set()
-
-        def both() -> Iterator[pa.RecordBatch]:
-            for batch in rows:
-                new.update(batch.column("file").to_pylist())
-                yield batch
-            yield from self._batches(new)
-
-        write_index(self.path, both(), self.about)
-        self._open()
-
-    def _batches(self, without: set[str], size: int = 1024) -> Iterator[pa.RecordBatch]:
-        """The rows as they were added, less those of some files."""
-        kept = np.array([i for i, name in enumerate(self.rows["file"].to_pylist()) if name not in without], dtype=int)
-        for i in range(0, len(kept), size):
-            at = kept[i : i + size]
-            local = [self._local[self._offsets[r] : self._offsets[r + 1]] for r in at]
-            yield row_batch(self.rows.take(pa.array(at)).to_pydict(), self._pooled[at], local)
-
-    def search(self, query: Floats, k: int = 10, where: Mapping[str, str] | None = None) -> list[list[Found]]:
-        """The ``k`` nearest rows to each unit query (Q, D) by cosine, best first; equal scores in order of rows.
-
-        Raises:
-            UserError: queries of another width, or an unknown column in ``where``.
-        """
-        if query.ndim != 2 or query.shape[1] != self.about["dim"]:
-            raise UserError(f"queries of shape {query.shape}", f"This index takes (Q, {self.about['dim']}).")
-        keep = self._where(where or {})
-        scores = np.zeros((len(query), 0), dtype=np.float32)
-        rows = np.zeros((len(query), 0), dtype=np.int64)
-        for a in range(0, len(self), _BLOCK):
-            numbers = a + np.flatnonzero(keep[a : a + _BLOCK])
-            block = query @ np.asarray(self._pooled[a : a + _BLOCK])[numbers - a].T
-            scores = np.concatenate([scores, block], axis=1)
-            rows = np.concatenate([rows, np.broadcast_to(numbers, block.shape)], axis=1)
-            best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-            scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
-        return [[self._found(int(r), float(s)) for r, s in zip(*pair)] for pair in zip(rows, scores)]
-
-    def _where(self, where: Mapping[str, str]) -> NDArray[np.bool_]:
-        keep = np.ones(len(self), dtype=bool)
-        for column, value in where.items():
-            if column not in ("file", "modality", "hash"):
-                raise UserError(f"no filter {column!r}", did_you_mean(column, ("file", "modality", "hash")))
-            keep &= np.asarray(pc.equal(self.rows[column], value))
-        return keep
-
-    def _found(self, row: int, score: float) -> Found:
-        r = {name: self.rows[name][row].as_py() for name in ("file", "start", "end", "modality")}
-        return Found(r["file"], "", r["start"], r["end"], score, r["modality"], row)
-
-    def pooled(self, hits: Sequence[Found]) -> Floats:
-        """(H, D) unit vectors of hits as wholes."""
-        return np.array(self._pooled[[h.row for h in hits]])
-
-    def local(self, hit: Found) -> NDArray[np.float16]:
-        """(N, D) local vectors of a hit's segment; (0, D) for a picture."""
-        return np.array(self._local[self._offsets[hit.row] : self._offsets[hit.row + 1]])
+def as_manifest(about: Mapping[str, Any]) -> bytes:
+    return json.dumps(dict(about), indent=1, sort_keys=True).encode() + b"\n"
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What ``index.json`` says.
+
+    Raises:
+        UserError: none there, damaged, or of another format.
+    """
     file = path / MANIFEST
     if not file.is_file():
         raise UserError(
@@ -194,6 +290,24 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise UserError(f"{file}: damaged", _AGAIN) from None
     if found != FORMAT:
         raise UserError(f"{path}: an index of format {found}, this LookHear reads format {FORMAT}", _AGAIN)
-    if engine != "flat":
+    if engine != "archive":
         raise UserError(f"{path}: an index of the engine {engine!r}, which this LookHear does not have", _AGAIN)
     return dict(about)
+
+
+def dates_between(since: str | None, until: str | None) -> tuple[str, str]:
+    """Bounds that dates written year first can be compared with as strings: "1957" is all of that year.
+
+    Raises:
+        UserError: what is no date, or an order that leaves nothing.
+    """
+    low, high = _date(since or "0000"), _date(until or "9999") + "~"
+    if low > high:
+        raise UserError(f"dates from {since} until {until}", "Give the earlier one first.")
+    return low, high
+
+
+def _date(text: str) -> str:
+    if not re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?", text):
+        raise UserError(f"date {text!r}", "Write it as 1957, 1957-03 or 1957-03-21.")
+    return text

@@ -1,9 +1,8 @@
-"""How a written query is read in recordings: its content words at their best moments, and its whole."""
+"""How what is asked is read in what was found: words at their best moments, wholes, and several things together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,65 +11,110 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lookhear.core import Features, lengths_to_mask, pool
+from lookhear.models.model import Model
 from lookhear.scoring import Compatibility, read_text
 from lookhear.search.index import Found, Index
+from lookhear.search.question import Part
 
-__all__ = ["Query", "pad_local", "rescore"]
+__all__ = ["Usual", "curve_of", "pad_local", "peaks_of", "readings", "sureness"]
 
 _ROWS = 16  # segments read at once: 2 MB of local vectors of 256 values stay in the cache
 
 
-@dataclass(frozen=True)
-class Query:
-    """What is asked, as vectors.
-
-    Attributes:
-        text: as it was written, or the path of a file.
-        whole: (1, D) unit vector of the text, picture or recording.
-        words: (W, D) unit vectors of the content words; W is 0 for pictures, recordings and texts without any.
-        written: whether it is a text.
-    """
-
-    text: str
-    whole: Tensor
-    words: Tensor
-    written: bool = False
-
-    @property
-    def placed_by(self) -> Tensor:
-        """The vectors whose highest curve says where a recording meets the query."""
-        return self.words if len(self.words) else self.whole
-
-
-def pad_local(local: Sequence[NDArray[np.float16]], step: float) -> Features:
+def pad_local(local: Sequence[NDArray[np.float32]], step: float) -> Features:
     """B arrays (N_b, D) of local vectors → features padded to the longest; pooled along their sums."""
     values = pad_sequence([torch.from_numpy(v) for v in local], batch_first=True).float()
     mask = lengths_to_mask(torch.tensor([len(v) for v in local]), values.shape[1])
     return Features(pool(values, mask), values, mask, step)
 
 
-def rescore(index: Index, found: Sequence[Found], query: Query, compatibility: Compatibility) -> list[Found]:
-    """What an index found by pooled vectors, best first by the reading that the query is meant by.
+def readings(index: Index, model: Model, found: Sequence[Found], part: Part) -> Tensor:
+    """(H,) scores of what was found, read as what is asked is meant.
 
-    In a recording, a text scores what its words' best moments and its whole say (``read_text``). For pictures and
-    recordings that are asked, and for pictures that are found, it is the similarity of wholes.
+    In a recording, a text scores what its words' best moments and its whole say (``read_text``), the whole as if all
+    recordings were equally decisive (``Model.contrast``). A moment that is looked for is read like a word. For pictures
+    and recordings that are asked, and for pictures and texts that are found, it is the similarity of wholes.
 
     Memory is bounded by ``_ROWS`` segments.
     """
-    scores = {f.row: f.score for f in found}
-    if len(query.words) or compatibility.kind != "sum":  # the index has the cosines of whole segments already
-        heard = sorted((f for f in found if f.modality == "audio"), key=lambda f: f.row)  # as they lie on disk
-        for i in range(0, len(heard), _ROWS):
-            part = heard[i : i + _ROWS]
-            features = pad_local([index.local(f) for f in part], index.about["step"])
-            read = _read(features, torch.tensor([f.score for f in part]), query, compatibility)
-            scores |= zip((f.row for f in part), read.tolist(), strict=True)
-    return sorted((replace(f, score=scores[f.row]) for f in found), key=lambda f: -f.score)
+    if not found:
+        return torch.zeros(0)
+    pooled = torch.from_numpy(index.pooled(found))
+    scores = pooled @ part.whole[0]
+    heard = [i for i, f in enumerate(found) if f.modality == "audio"]
+    if part.written and heard:
+        scores[heard] *= model.contrast(pooled[heard])
+    compatibility = model.compatibility
+    if not len(part.words) and compatibility.kind == "sum":  # these are the wholes' cosines already
+        return scores
+    heard.sort(key=lambda i: found[i].row)  # as they lie on disk
+    for i in range(0, len(heard), _ROWS):
+        own = heard[i : i + _ROWS]
+        scores[own] = _read(index, [found[j] for j in own], scores[own], part, compatibility)
+    return scores
 
 
-def _read(features: Features, cosines: Tensor, query: Query, compatibility: Compatibility) -> Tensor:
-    """(B,) scores of segments whose pooled vectors have (B,) cosines with the whole query."""
-    whole = cosines if compatibility.kind == "sum" else compatibility.pooled(features, query.whole)[:, 0]
-    if not len(query.words):
+def _read(index: Index, found: Sequence[Found], cosines: Tensor, part: Part, compatibility: Compatibility) -> Tensor:
+    """(B,) scores of segments whose wholes have (B,) similarities with the whole query."""
+    whole = cosines
+    asked = torch.cat([part.words, part.whole])
+    features, asked = _local(index, found, asked, compatibility)
+    words, query = asked[:-1], asked[-1:]
+    if compatibility.kind != "sum":
+        whole = compatibility.pooled(features, query)[:, 0]
+    if not len(words):
         return whole
-    return read_text(compatibility.peak(features, query.words).mean(1), whole, len(query.words))
+    moments = compatibility.peak(features, words).mean(1)
+    return read_text(moments, whole, len(words)) if part.written else moments
+
+
+def _local(
+    index: Index, found: Sequence[Found], asked: Tensor, compatibility: Compatibility
+) -> tuple[Features, Tensor]:
+    """Local vectors of segments, and (Q, D) queries as they meet them: both in fewer dimensions where that is exact."""
+    step = index.about["step"]
+    if compatibility.heads > 1:  # parts of a vector are read, so all of it is needed
+        return pad_local(index.local(found), step), asked
+    local, reduced = index.reduced(found, asked.numpy())
+    return pad_local(local, step), torch.from_numpy(reduced)
+
+
+def curve_of(index: Index, found: Found, asked: Tensor, compatibility: Compatibility) -> Tensor:
+    """(N,) score curve of one segment: the highest of the (Q, D) queries' at each frame."""
+    features, asked = _local(index, [found], asked, compatibility)
+    return compatibility.curve(features, asked)[0].amax(1)
+
+
+def sureness(model: Model, part: Part, peaks: Tensor) -> Tensor | None:
+    """(H, W) best moments of a text's words → (H,) probability that it is said, or None where that is not known.
+
+    The mean of the words' log-odds, as in spotting; of a model that was calibrated.
+    """
+    if model.calibration is None or not part.written or not len(part.words):
+        return None
+    slope, intercept = model.calibration.line(part.words, part.names)
+    return torch.sigmoid((peaks * slope + intercept).mean(1))
+
+
+class Usual:
+    """What something scores usually, so that unlike things can be added: (score − median) / deviation.
+
+    The deviation is 1.4826 × the median absolute deviation, which of normally distributed scores is the standard
+    deviation and does not grow when a few rows are meant.
+    """
+
+    def __init__(self, scores: Tensor) -> None:
+        self.median = scores.median()
+        self.deviation = (1.4826 * (scores - self.median).abs().median()).clamp(min=1e-3)
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        return (scores - self.median) / self.deviation
+
+
+def peaks_of(index: Index, found: Sequence[Found], part: Part, compatibility: Compatibility) -> Tensor:
+    """(H, W) best moments of a part's words in segments of recordings."""
+    parts = [torch.zeros(0, len(part.words))]
+    for i in range(0, len(found), _ROWS):
+        features, asked = _local(index, found[i : i + _ROWS], part.words, compatibility)
+        parts.append(compatibility.peak(features, asked))
+    return torch.cat(parts)

@@ -1,0 +1,117 @@
+"""Putting away what was written: vectors into a file of their own, frames into few bytes.
+
+Nothing here changes what an archive holds. New files are whole before the database names them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookhear.errors import UserError
+from lookhear.search.archive.codec import FITTED, HalfPrecision, train_codec
+from lookhear.search.archive.nearest import Sealed, numbers_of, ranges_of, write_sealed
+from lookhear.search.archive.schema import CHUNK
+
+__all__ = ["state_of", "sweep", "tidy"]
+
+MOST_FRESH = 100_000
+"""Rows beside the file of vectors, at most: they are held in memory and compared one by one."""
+GONE = 0.25
+"""Share of a file's rows that may be of files taken out before it is written anew."""
+
+
+def state_of(database: sqlite3.Connection, key: str, value: Any = None, default: Any = None) -> Any:
+    """What a key of the table ``state`` says; with a value, that from now on."""
+    if value is not None:
+        database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+        return value
+    found = database.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+    return found[0] if found else default
+
+
+def sweep(folder: Path, database: sqlite3.Connection) -> None:
+    """Deletes files of vectors that the database does not name: a killed writer left them."""
+    named = state_of(database, "sealed")
+    for file in folder.glob("vectors-*"):
+        if file.name != named:
+            file.unlink(missing_ok=True)
+
+
+def tidy(folder: Path, database: sqlite3.Connection, dim: int, most: int = MOST_FRESH) -> None:
+    """Puts away what is due, between two transactions.
+
+    Args:
+        most: rows that may stay fresh.
+    """
+    if state_of(database, "trained_codec") is None:
+        frames = database.execute("SELECT coalesce(sum(frames), 0) FROM files").fetchone()[0]
+        if frames >= FITTED:
+            _shrink(database, dim)
+    fresh = database.execute("SELECT coalesce(sum(length(vectors)), 0) FROM fresh").fetchone()[0] // (2 * dim)
+    sealed, gone = state_of(database, "sealed"), int(state_of(database, "gone", default=0))
+    total = database.execute("SELECT coalesce(sum(rows), 0) FROM files").fetchone()[0]
+    if fresh > most or (sealed and gone > GONE * (total + gone)):
+        _seal(folder, database, dim)
+
+
+def _shrink(database: sqlite3.Connection, dim: int) -> None:
+    """Trains the codec on the frames there are, and writes them anew with it."""
+    plain = HalfPrecision(dim)
+    chosen = [i for (i,) in database.execute("SELECT id FROM chunks ORDER BY id")]
+    if len(chosen) * CHUNK > 2 * FITTED:
+        chosen = sorted(np.random.default_rng(0).permutation(chosen)[: 2 * FITTED // CHUNK].tolist())
+    read = "SELECT codes FROM chunks WHERE id = ?"
+    frames = np.concatenate([plain.decode(database.execute(read, (i,)).fetchone()[0]) for i in chosen])
+    heard = frames[np.linalg.norm(frames, axis=1) > 0]
+    if len(heard) < 256:  # a tower that hears nothing: there is no direction to learn
+        return
+    codec = train_codec(np.random.default_rng(0).permutation(heard))
+    database.execute("BEGIN IMMEDIATE")
+    database.execute("INSERT INTO codecs VALUES (1, ?)", (codec.data,))
+    for (number,) in database.execute("SELECT id FROM chunks ORDER BY id").fetchall():
+        codes = database.execute(read, (number,)).fetchone()[0]
+        database.execute("UPDATE chunks SET codes = ? WHERE id = ?", (codec.encode(plain.decode(codes)), number))
+    database.execute("UPDATE files SET codec = 1")
+    state_of(database, "trained_codec", 1)
+    database.execute("COMMIT")
+    database.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+def _seal(folder: Path, database: sqlite3.Connection, dim: int) -> None:
+    """Writes the file of vectors anew, with those that are fresh and without those of files taken out."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        name = state_of(database, "sealed")
+        number = 1 + (int(Path(name).stem.split("-")[1]) if name else 0)
+        live = ranges_of(database.execute("SELECT id, rows FROM files ORDER BY id"))
+        fresh = database.execute("SELECT id, vectors FROM fresh ORDER BY id").fetchall()
+        rows = numbers_of(fresh, dim)
+        vectors = np.frombuffer(b"".join(v for _, v in fresh), "<f2").reshape(-1, dim).astype(np.float32)
+        old = Sealed(folder / name, mapped=False) if name else None
+        new = folder / f"vectors-{number}.faiss"
+        trained = write_sealed(new, dim, old, live, rows, vectors, int(state_of(database, "trained", default=0)))
+        _to_disk(new)
+        state_of(database, "sealed", new.name)
+        state_of(database, "trained", trained)
+        state_of(database, "gone", 0)
+        database.execute("DELETE FROM fresh")
+        database.execute("COMMIT")
+    except RuntimeError as e:  # of FAISS, which says what the system said
+        raise UserError(
+            f"{folder}: the vectors cannot be written ({str(e).splitlines()[-1]})", "Free some space."
+        ) from e
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        sweep(folder, database)
+    database.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as f:
+        os.fsync(f.fileno())
