@@ -53,7 +53,7 @@ def index(run: Path, folders: tuple[Path, ...], out: str, details: Path | None) 
 @click.option("--local", is_flag=True, help="The local vectors of recordings too.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 def embed(run: Path, folders: tuple[Path, ...], out: Path, local: bool, overwrite: bool) -> int:
-    """Write the vectors that the model of RUN gives of the files in FOLDERs: `vectors` (rows, D), with `file`,
+    """Write the vectors that the model of RUN gives of the files in FOLDERs: `vectors` (rows, D), with `path`,
     `modality`, `start` and `end` of each row; with --local also `local` (frames, D) and `frames`, how many each file
     has."""
     from lookhear.search.vectors import write_vectors
@@ -109,6 +109,7 @@ def search(
     of them are asked together."""
     if query is None and not (pictures or recordings or like):
         raise UserError("nothing is asked", "Give a text, --picture FILE, --recording FILE or --like FILE@START-END.")
+    chosen = _where(where, folder, since, until)
     from lookhear.models.model import Model
     from lookhear.search.searcher import Searcher
 
@@ -117,7 +118,7 @@ def search(
     parts += [searcher.part(picture=p) for p in pictures] + [searcher.part(recording=r) for r in recordings]
     parts += [_moment(searcher, text) for text in like]
     none = searcher.parts(unwanted) if unwanted else []
-    hits = searcher.find(parts, none, kind, k, (page - 1) * k, _where(where, folder, since, until))
+    hits = searcher.find(parts, none, kind, k, (page - 1) * k, chosen)
     if not hits:
         say("nothing found" if page == 1 else f"no page {page}")
     if jsonl:

@@ -27,7 +27,7 @@ def write_vectors(
     on_error: OnError | None = None,
     progress: bool = False,
 ) -> int:
-    """Writes ``vectors`` (rows, D) float32 with the ``file``, ``modality``, ``start`` and ``end`` (seconds) of each
+    """Writes ``vectors`` (rows, D) float32 with the ``path``, ``modality``, ``start`` and ``end`` (seconds) of each
     row, and ``text`` of lines; with ``local`` also ``local`` (frames, D) float16 of all recordings one after the other,
     and ``frames``: how many each row's file has, at its first row, and 0 at its others.
 
@@ -47,7 +47,7 @@ def write_vectors(
     model = Model.load(run)
     files = seen_by(model, find_files([Path(p) for p in paths], AUDIO | IMAGE | TEXT), lambda line: None)
     entries = embed_files(model, list(_jobs(files, on_error)), on_error=on_error, progress=progress)
-    table: dict[str, list[object]] = {n: [] for n in ("file", "modality", "start", "end", "text", "frames")}
+    table: dict[str, list[object]] = {n: [] for n in ("path", "modality", "start", "end", "text", "frames")}
     vectors, frames = [], []
     for entry in entries:
         vectors.append(entry.vectors)
@@ -69,7 +69,7 @@ def write_vectors(
     data = io.BytesIO()
     np.savez(data, allow_pickle=False, vectors=np.concatenate(vectors), **arrays)
     write_atomically(out, data.getvalue())
-    return len(table["file"])
+    return len(table["path"])
 
 
 def _jobs(files: Iterable[Path], on_error: OnError | None) -> Iterator[Job]:
