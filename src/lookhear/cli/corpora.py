@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lookhear.cli.exporting import export
 from lookhear.cli.options import FOLDER, JSON, pair, say
-from lookhear.errors import UserError, did_you_mean
+from lookhear.errors import UserError
 
 if TYPE_CHECKING:
     from lookhear.data.schema import Corpus
@@ -103,23 +104,6 @@ def inspect(corpus: Path, html: Path | None, as_json: bool) -> None:
     if html is not None:
         say(f"page: {write_page(found, html)}")
     click.echo(json.dumps(summary.as_dict(), indent=1, ensure_ascii=False) if as_json else summary.text())
-
-
-@click.command(short_help="Write a corpus in the layout of a published one.")
-@click.argument("corpus", type=FOLDER)
-@click.option("--layout", required=True, help="flickr8k, places, spokencoco, speechcoco or yfacc.")
-@click.option("--out", type=FOLDER, required=True, help="The folder to make.")
-def export(corpus: Path, layout: str, out: Path) -> None:
-    """Write CORPUS so that programs made for a published corpus can read it."""
-    from lookhear.data.corpora import WRITTEN, write_layout
-    from lookhear.data.read import open_corpus
-
-    if layout not in WRITTEN:
-        raise UserError(f"no layout {layout!r} to write", did_you_mean(layout, WRITTEN))
-    left_out = write_layout(layout, open_corpus(corpus), out)
-    if left_out:
-        say(left_out)
-    click.echo(out)
 
 
 @click.command(short_help="A part of a corpus.")

@@ -84,21 +84,28 @@ class Model(nn.Module):
         assert self.audio is not None
         return self.audio.context
 
+    def hear(self, x: Padded) -> Features:
+        """(B, S) samples → Features as they are searched: with the tag head's answers and the evidence of words.
+
+        Raises:
+            UserError: no speech tower.
+        """
+        if self.audio is None:
+            raise UserError("this model has no speech tower", "Train one first.")
+        features: Features = self.audio(x)
+        features = replace(features, hidden=None) if self.head is None else self.head(features)
+        return features if self.evidence is None else self.evidence(features, self.compatibility)
+
     def embed_audio(
         self, waves: Sequence[NDArray[np.float32]], batch_size: int = 32, progress: bool = False
     ) -> Features:
         """Features of (S,) float32 16 kHz recordings, in the order given."""
-        tower = self.audio
-        if tower is None:
-            raise UserError("this model has no speech tower", "Train one first.")
         order = sorted(range(len(waves)), key=lambda i: len(waves[i]))
 
-        def hear(ids: list[int]) -> Features:
-            features: Features = tower(pad_audio([waves[i] for i in ids]))
-            features = replace(features, hidden=None) if self.head is None else self.head(features)
-            return features if self.evidence is None else self.evidence(features, self.compatibility)
+        def run(ids: list[int]) -> Features:
+            return self.hear(pad_audio([waves[i] for i in ids]))
 
-        return self._in_batches(order, hear, batch_size, progress)
+        return self._in_batches(order, run, batch_size, progress)
 
     def whole_of_frames(self, local: Tensor, mask: Tensor) -> Tensor | None:
         """(B, N, D) stretches of frames of longer recordings → (B, D) unit vectors of each as a whole.

@@ -81,7 +81,7 @@ class _Frames:
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
         self.rows = mask.flatten().nonzero()[:, 0]
-        self.full = len(self.rows) == mask.numel()
+        self.full = not torch.compiler.is_exporting() and len(self.rows) == mask.numel()
 
     def pack(self, x: Tensor) -> Tensor:
         """(B, T, C) → (R, C)."""

@@ -207,11 +207,12 @@ class _PretrainedText(nn.Module):
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
         self.length: int = model.config.text_config.max_position_embeddings
+        # SigLIP was trained on texts padded to full length, and reads the last position.
+        self.full: bool = model.config.model_type != "clip"
 
     def tokenize(self, texts: list[str]) -> Padded:
         check_texts(texts, self.tokenizer)
-        # SigLIP was trained on texts padded to full length, and reads the last position.
-        padding = True if self.model.config.model_type == "clip" else "max_length"
+        padding = "max_length" if self.full else True
         out = self.tokenizer(texts, padding=padding, truncation=True, max_length=self.length, return_tensors="pt")
         ids = out["input_ids"]
         mask = out["attention_mask"].bool() if "attention_mask" in out else torch.ones_like(ids, dtype=torch.bool)

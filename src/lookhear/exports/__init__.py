@@ -1,0 +1,1 @@
+"""Runs and vectors for other programs: ONNX, model cards, the Hugging Face hub, clip-retrieval's layout."""
