@@ -1,0 +1,55 @@
+// What is going on: said to screen readers, shown while slow, and shown with a way on when something fails.
+import { $, button, make } from "./dom.js";
+import { alive } from "./api.js";
+
+const SLOW = 400; // milliseconds before waiting is spoken of
+const AGAIN = 2500; // milliseconds between looks whether the service is back
+let knocking = 0;
+
+export function say(words) {
+  const live = $("#live");
+  live.textContent = "";
+  setTimeout(() => { live.textContent = words; }, 30); // the same words twice are read twice
+}
+
+/** Shows `words` if the work is not done in 400 ms. Returns what ends the waiting. */
+export function wait(words) {
+  const timer = setTimeout(() => {
+    $("#wait-words").textContent = words;
+    $("#wait").hidden = false;
+    say(words);
+  }, SLOW);
+  return () => { clearTimeout(timer); $("#wait").hidden = true; };
+}
+
+export function calm() {
+  clearTimeout(knocking);
+  $("#problem").hidden = true;
+  $("#problem").replaceChildren();
+}
+
+/** error: a Refusal, or a plain Error. again: what to do once more, or null. */
+export function trouble(error, again = null) {
+  calm();
+  const ways = [];
+  if (again) ways.push(button("Try again", null, () => { calm(); again(); }, { class: "go" }));
+  ways.push(button("Put away", null, calm, { class: "plain" }));
+  $("#problem").replaceChildren(make("h2", { text: error.message }), make("p", { text: error.fix ?? "" }), make("div", { class: "acts" }, ...ways));
+  $("#problem").hidden = false;
+  if (error.status === 0 && again) knock(again);
+}
+
+/** The service is gone: look for it every few seconds, and go on by itself when it is back. */
+function knock(again) {
+  knocking = setTimeout(async () => {
+    try {
+      await alive();
+    } catch {
+      knock(again);
+      return;
+    }
+    calm();
+    say("The service is back.");
+    again();
+  }, AGAIN);
+}
