@@ -1,4 +1,4 @@
-"""The page's files as they lie: all there, nothing from elsewhere, nothing that the Content-Security-Policy would refuse."""
+"""The page's files as they lie: all there, nothing from elsewhere, nothing that the page's policy would refuse."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_each_symbol_and_each_element_that_scripts_ask_for_is_in_the_page():
 def test_nothing_is_fetched_from_elsewhere():
     for path in OWN:
         assert set(re.findall(r"https?://[\w.]+", _text(path))) <= {"http://www.w3.org"}, path  # SVG's namespace
-        assert "//" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', _text(path))), path
+        assert "//" not in " ".join(re.findall(r'(?:src|href)="([^"]*)"', _text(path))), path
 
 
 def test_no_markup_is_made_of_text_and_nothing_is_inline():

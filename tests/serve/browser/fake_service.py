@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,14 @@ KINDS = {
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
+READ = {"/api/about": fake_archive.about, "/api/map": fake_archive.archive_map, "/health": lambda: {"status": "ok"}}
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that turns away before it has read everything is no error; all else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class FakeService:
@@ -42,7 +51,7 @@ class FakeService:
     def start(self) -> None:
         service = self
         handler = type("Bound", (_Handler,), {"service": service})
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+        self._server = _Server(("127.0.0.1", self.port), handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -101,15 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         if url.path == "/" or url.path.startswith("/static/"):
             file = PAGE / (url.path.removeprefix("/static/") if url.path != "/" else "index.html")
             self._send(200, file.read_bytes(), KINDS[file.suffix])
-        elif url.path in ("/api/about", "/api/map", "/health"):
-            self._json(
-                200,
-                {
-                    "/api/about": fake_archive.about,
-                    "/api/map": fake_archive.archive_map,
-                    "/health": lambda: {"status": "ok"},
-                }[url.path](),
-            )
+        elif url.path in READ:
+            self._json(200, READ[url.path]())
         elif url.path.startswith("/media/"):
             self._media(url.path.split("/")[2:], {key: float(value[0]) for key, value in parse_qs(url.query).items()})
         else:

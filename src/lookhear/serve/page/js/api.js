@@ -26,8 +26,13 @@ async function refusal(answer) {
   let said = {};
   try {
     said = await answer.json();
-  } catch { /* a proxy's page, or nothing: the status alone tells */ }
-  const [what, fix] = UNSAID[answer.status] ?? [`The service failed (${answer.status})`, "Try again; its terminal says more."];
+  } catch {
+    /* a proxy's page, or nothing: the status alone tells */
+  }
+  const [what, fix] = UNSAID[answer.status] ?? [
+    `The service failed (${answer.status})`,
+    "Try again; its terminal says more.",
+  ];
   const text = (value, other) => (typeof value === "string" && value ? value : other);
   return new Refusal(answer.status, text(said.error, what), text(said.fix, fix), said);
 }
@@ -41,13 +46,22 @@ async function ask(path, options = {}) {
   } catch (error) {
     if (options.signal?.aborted) throw error;
     if (late.aborted) throw new Refusal(504, ...UNSAID[504]);
-    throw new Refusal(0, "The service does not answer", "See whether lookhear serve is still running. This page goes on by itself once it is back.");
+    throw new Refusal(
+      0,
+      "The service does not answer",
+      "See whether lookhear serve is still running. This page goes on by itself once it is back.",
+    );
   }
   if (!answer.ok) throw await refusal(answer);
   return answer;
 }
 
-const sent = (body, signal) => ({ method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+const sent = (body, signal) => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(body),
+  signal,
+});
 
 export const about = async () => (await ask("/api/about")).json();
 export const alive = async () => (await ask("/health")).json();
@@ -74,8 +88,14 @@ export async function excerpt(file, start, end, signal) {
 
 export async function exported(format, hits) {
   const answer = await ask("/api/export", sent({ format, hits }));
-  const named = /filename\*=UTF-8''([^;]+)|filename="?([^";]+)"?/i.exec(answer.headers.get("Content-Disposition") ?? "");
-  const name = named ? (named[1] ? decodeURIComponent(named[1]) : named[2]) : `lookhear.${format === "textgrid" ? "TextGrid" : format}`;
+  const named = /filename\*=UTF-8''([^;]+)|filename="?([^";]+)"?/i.exec(
+    answer.headers.get("Content-Disposition") ?? "",
+  );
+  const name = named
+    ? named[1]
+      ? decodeURIComponent(named[1])
+      : named[2]
+    : `lookhear.${format === "textgrid" ? "TextGrid" : format}`;
   return { name, blob: await answer.blob() };
 }
 

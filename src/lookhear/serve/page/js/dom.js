@@ -27,9 +27,15 @@ export function svg(tag, attributes = {}, ...children) {
 }
 
 /** One of the symbols of index.html. */
-export const icon = (name) => svg("svg", { "aria-hidden": "true", focusable: "false" }, svg("use", { href: `#i-${name}` }));
+export const icon = (name) =>
+  svg("svg", { "aria-hidden": "true", focusable: "false" }, svg("use", { href: `#i-${name}` }));
 
 export function button(label, symbol, act, given = {}) {
   const { shown = true, ...rest } = given;
-  return make("button", { type: "button", onclick: act, ...rest }, symbol ? icon(symbol) : null, make("span", { class: shown ? null : "unseen", text: label }));
+  return make(
+    "button",
+    { type: "button", onclick: act, ...rest },
+    symbol ? icon(symbol) : null,
+    make("span", { class: shown ? null : "unseen", text: label }),
+  );
 }

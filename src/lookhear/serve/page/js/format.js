@@ -28,7 +28,8 @@ export function size(bytes) {
 
 /** How well a hit fits: a probability where the model is calibrated, the cosine elsewhere. */
 export function worth(hit) {
-  if (hit.probability === null || hit.probability === undefined) return { text: hit.score.toFixed(2), spoken: `score ${hit.score.toFixed(2)}` };
+  if (hit.probability === null || hit.probability === undefined)
+    return { text: hit.score.toFixed(2), spoken: `score ${hit.score.toFixed(2)}` };
   const percent = hit.probability >= 0.995 ? "> 99 %" : `${Math.round(100 * hit.probability)} %`;
   return { text: percent, spoken: `${percent} likely` };
 }
@@ -39,7 +40,10 @@ export function nearby(folder) {
   return steps.length > 2 ? `… / ${steps.slice(-2).join(" / ")}` : steps.join(" / ");
 }
 
-export const details = (hit) => Object.values(hit.details ?? {}).filter((value) => value !== null && value !== "").map(String);
+export const details = (hit) =>
+  Object.values(hit.details ?? {})
+    .filter((value) => value !== null && value !== "")
+    .map(String);
 
 export const key = (hit) => `${hit.file}:${hit.start.toFixed(3)}:${hit.end.toFixed(3)}`;
 

@@ -11,7 +11,13 @@ export async function send(file, about, again = null) {
   const most = about()?.limits?.upload_bytes;
   const name = file.name || "pasted picture";
   if (most && file.size > most) {
-    trouble(new api.Refusal(413, `${name} is too large`, `It has ${size(file.size)}; the service takes ${size(most)} at most.`));
+    trouble(
+      new api.Refusal(
+        413,
+        `${name} is too large`,
+        `It has ${size(file.size)}; the service takes ${size(most)} at most.`,
+      ),
+    );
     return null;
   }
   const stop = new AbortController();
@@ -39,10 +45,23 @@ export function listen(take) {
   const veil = $("#drop");
   let depth = 0; // dragenter and dragleave come for every element on the way
   const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  const enough = () => { depth = 0; veil.hidden = true; };
-  document.addEventListener("dragenter", (event) => { if (carries(event)) { depth += 1; veil.hidden = false; } });
-  document.addEventListener("dragleave", () => { depth = Math.max(0, depth - 1); if (!depth) veil.hidden = true; });
-  document.addEventListener("dragover", (event) => { if (carries(event)) event.preventDefault(); });
+  const enough = () => {
+    depth = 0;
+    veil.hidden = true;
+  };
+  document.addEventListener("dragenter", (event) => {
+    if (carries(event)) {
+      depth += 1;
+      veil.hidden = false;
+    }
+  });
+  document.addEventListener("dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    if (!depth) veil.hidden = true;
+  });
+  document.addEventListener("dragover", (event) => {
+    if (carries(event)) event.preventDefault();
+  });
   document.addEventListener("drop", (event) => {
     if (!carries(event)) return;
     event.preventDefault();
@@ -57,7 +76,10 @@ export function listen(take) {
   });
   const chooser = $("#file");
   $("#choose-file").addEventListener("click", () => chooser.click());
-  chooser.addEventListener("change", () => { [...chooser.files].forEach(take); chooser.value = ""; });
+  chooser.addEventListener("change", () => {
+    [...chooser.files].forEach(take);
+    chooser.value = "";
+  });
 }
 
 export function accept(about) {

@@ -32,7 +32,8 @@ function go(change, { remember = true } = {}) {
 }
 
 function drawAround() {
-  document.title = state.view === "map" ? "Map · LookHear" : asked(state).length ? `${inWords(state)} · LookHear` : "LookHear";
+  document.title =
+    state.view === "map" ? "Map · LookHear" : asked(state).length ? `${inWords(state)} · LookHear` : "LookHear";
   document.querySelector(`#kinds input[value="${state.kind}"]`).checked = true;
   $("#to-map").setAttribute("aria-current", state.view === "map" ? "page" : "false");
   const begun = state.view === "search" && asked(state).length > 0;
@@ -48,30 +49,45 @@ function show() {
   hush();
   calm();
   drawAround();
-  if (state.view === "map") { results.clear(); const mine = turn; map.render({ like }, () => mine === turn, show); }
-  else if (!asked(state).length) { results.clear(); beginning.render(about, { like, search }); }
-  else find();
+  if (state.view === "map") {
+    results.clear();
+    const mine = turn;
+    map.render({ like }, () => mine === turn, show);
+  } else if (!asked(state).length) {
+    results.clear();
+    beginning.render(about, { like, search });
+  } else find();
 }
 
 async function find(from = 0) {
   const wanted = query(state, Math.min(PAGE, about?.limits?.page ?? PAGE), from);
   if (!wanted.all.length) {
     results.clear();
-    trouble(Object.assign(new Error("A search needs something to look for"), { fix: "Only what to leave out is given: add a word, a picture or a sound that is wanted." }));
+    trouble(
+      Object.assign(new Error("A search needs something to look for"), {
+        fix: "Only what to leave out is given: add a word, a picture or a sound that is wanted.",
+      }),
+    );
     return;
   }
   running?.abort();
   running = new AbortController();
   const { signal } = running;
   $("#results").setAttribute("aria-busy", "true");
-  const done = wait(about?.counts?.segments ? `Listening through ${counted(about.counts.segments, "segment")}…` : "Listening…");
+  const done = wait(
+    about?.counts?.segments ? `Listening through ${counted(about.counts.segments, "segment")}…` : "Listening…",
+  );
   try {
     const answer = await api.search(wanted, signal);
     offset = from + answer.hits.length;
     if (from) more(answer);
     else {
       append = results.render(state, answer, { like, search, more: () => find(offset) });
-      say(answer.hits.length ? `${counted(answer.hits.length, "hit")}${answer.more ? ", and there are more" : ""}.` : `No ${state.kind} found.`);
+      say(
+        answer.hits.length
+          ? `${counted(answer.hits.length, "hit")}${answer.more ? ", and there are more" : ""}.`
+          : `No ${state.kind} found.`,
+      );
     }
   } catch (error) {
     if (!signal.aborted) failed(error, from);
@@ -90,7 +106,8 @@ function more(answer) {
 function failed(error, from) {
   if (error.status === 401) return signIn();
   const gone = error.status === 404 && error.more.upload;
-  if (gone) { // the service keeps what was dropped for some minutes alone
+  if (gone) {
+    // the service keeps what was dropped for some minutes alone
     error.fix = "Drop the picture or the recording again; the service keeps what is dropped for some minutes only.";
     state.parts = state.parts.filter((part) => part.upload?.id !== error.more.upload);
     drawAround();
@@ -133,7 +150,11 @@ const filterChanges = {
 };
 
 async function take(file) {
-  const part = await intake.send(file, () => about, () => take(file));
+  const part = await intake.send(
+    file,
+    () => about,
+    () => take(file),
+  );
   if (part) search({ parts: [...state.parts, part] });
 }
 
@@ -161,17 +182,31 @@ async function start() {
     else trouble(error, start);
     return;
   }
-  $("#archive").replaceChildren(Object.assign(document.createElement("b"), { textContent: about.title }), ` ${beginning.holdings(about)}`);
+  $("#archive").replaceChildren(
+    Object.assign(document.createElement("b"), { textContent: about.title }),
+    ` ${beginning.holdings(about)}`,
+  );
   intake.accept(about);
   show();
 }
 
 if (matchMedia("(max-width: 760px)").matches) $("#words").placeholder = "Type, show or say it";
 $("#kinds").addEventListener("change", (event) => search({ kind: event.target.value }));
-$("#home").addEventListener("click", (event) => { event.preventDefault(); $("#words").value = ""; go(blank()); $("#words").focus(); });
-$("#to-map").addEventListener("click", (event) => { event.preventDefault(); go({ view: "map" }); });
+$("#home").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("#words").value = "";
+  go(blank());
+  $("#words").focus();
+});
+$("#to-map").addEventListener("click", (event) => {
+  event.preventDefault();
+  go({ view: "map" });
+});
 $("#sign-in-form").addEventListener("submit", enter);
-addEventListener("popstate", () => { state = fromAddress(location.search); show(); });
+addEventListener("popstate", () => {
+  state = fromAddress(location.search);
+  show();
+});
 box.listen(partChanges, () => about?.limits?.characters);
 filters.listen();
 intake.listen(take);

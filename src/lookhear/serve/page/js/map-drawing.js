@@ -1,15 +1,23 @@
 // The canvas of the map: where points lie on it, how they look, which is nearest.
 
 const MARGIN = 22; // pixels
-export const LOOKS = { audio: { name: "recordings", colour: "--accent" }, image: { name: "pictures", colour: "--second" }, text: { name: "texts", colour: "--soft" } };
+export const LOOKS = {
+  audio: { name: "recordings", colour: "--accent" },
+  image: { name: "pictures", colour: "--second" },
+  text: { name: "texts", colour: "--soft" },
+};
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function mark(pen, modality, x, y, r) {
   pen.beginPath();
   if (modality === "image") pen.rect(x - r, y - r, 2 * r, 2 * r);
-  else if (modality === "text") { pen.moveTo(x, y - 1.2 * r); pen.lineTo(x + 1.2 * r, y + r); pen.lineTo(x - 1.2 * r, y + r); pen.closePath(); }
-  else pen.arc(x, y, r, 0, 2 * Math.PI);
+  else if (modality === "text") {
+    pen.moveTo(x, y - 1.2 * r);
+    pen.lineTo(x + 1.2 * r, y + r);
+    pen.lineTo(x - 1.2 * r, y + r);
+    pen.closePath();
+  } else pen.arc(x, y, r, 0, 2 * Math.PI);
 }
 
 export class Drawing {
@@ -19,7 +27,8 @@ export class Drawing {
     this.points = points;
     this.at = -1;
     this.zoom = { by: 1, x: 0.5, y: 0.5 };
-    const span = (axis) => points.reduce(([low, high], p) => [Math.min(low, p[axis]), Math.max(high, p[axis])], [Infinity, -Infinity]);
+    const span = (axis) =>
+      points.reduce(([low, high], p) => [Math.min(low, p[axis]), Math.max(high, p[axis])], [Infinity, -Infinity]);
     [this.left, this.right] = span("x");
     [this.bottom, this.top] = span("y");
   }
@@ -78,7 +87,10 @@ export class Drawing {
     this.points.forEach((point, i) => {
       const [px, py] = this.place(point);
       const away = (px - x) ** 2 + (py - y) ** 2;
-      if (away < least) { least = away; best = i; }
+      if (away < least) {
+        least = away;
+        best = i;
+      }
     });
     return best;
   }
@@ -93,7 +105,10 @@ export class Drawing {
       const [px, py] = this.place(point);
       const along = (px - x) * dx + (py - y) * dy;
       const aside = Math.abs((px - x) * dy) + Math.abs((py - y) * dx);
-      if (i !== this.at && along > 0.5 && aside <= 2 * along && along + 3 * aside < least) { least = along + 3 * aside; best = i; }
+      if (i !== this.at && along > 0.5 && aside <= 2 * along && along + 3 * aside < least) {
+        least = along + 3 * aside;
+        best = i;
+      }
     });
     return best;
   }
@@ -101,11 +116,13 @@ export class Drawing {
   /** Nearer or farther, around a pixel. */
   magnify(factor, x = this.width / 2, y = this.height / 2) {
     const by = Math.min(12, Math.max(1, this.zoom.by * factor));
-    const shift = (at, full, side) => at / (full - 2 * MARGIN) * (1 / this.zoom.by - 1 / by) * side;
+    const shift = (at, full, side) => (at / (full - 2 * MARGIN)) * (1 / this.zoom.by - 1 / by) * side;
     const held = (low, value) => Math.min(1 - low, Math.max(low, value));
     const half = 0.5 / by;
     this.zoom = {
-      by, x: held(half, this.zoom.x + shift(x - this.width / 2, this.width, 1)), y: held(half, this.zoom.y + shift(y - this.height / 2, this.height, -1)),
+      by,
+      x: held(half, this.zoom.x + shift(x - this.width / 2, this.width, 1)),
+      y: held(half, this.zoom.y + shift(y - this.height / 2, this.height, -1)),
     };
     this.draw();
   }

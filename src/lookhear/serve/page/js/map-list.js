@@ -9,12 +9,26 @@ export function list(points, act, hear) {
   const rows = make("ol", { class: "map-rows" });
   const more = button("Load more", null, () => grow(), { class: "plain" });
   const told = make("span", { class: "soft", role: "status" });
-  const narrow = make("input", { type: "search", placeholder: "part of a name", "aria-label": "Only names with", oninput: () => fill() });
-  const numbered = points.map((point, i) => ({ point, i })).sort((a, b) => a.point.name.localeCompare(b.point.name) || a.point.start - b.point.start);
+  const narrow = make("input", {
+    type: "search",
+    placeholder: "part of a name",
+    "aria-label": "Only names with",
+    oninput: () => fill(),
+  });
+  const numbered = points
+    .map((point, i) => ({ point, i }))
+    .sort((a, b) => a.point.name.localeCompare(b.point.name) || a.point.start - b.point.start);
   let matching = numbered;
-  const row = ({ point, i }) => make("li", {},
-    point.modality === "audio" ? button(`Hear ${called(point)}`, "play", () => hear(point, i), { class: "round", shown: false }) : make("span", { class: "round none" }),
-    make("span", { class: "name", text: called(point) }), button("More like this", "like", () => act.like(point), { class: "act" }));
+  const row = ({ point, i }) =>
+    make(
+      "li",
+      {},
+      point.modality === "audio"
+        ? button(`Hear ${called(point)}`, "play", () => hear(point, i), { class: "round", shown: false })
+        : make("span", { class: "round none" }),
+      make("span", { class: "name", text: called(point) }),
+      button("More like this", "like", () => act.like(point), { class: "act" }),
+    );
   const grow = () => {
     const from = rows.childElementCount;
     rows.append(...matching.slice(from, from + PAGE).map(row));
@@ -27,7 +41,16 @@ export function list(points, act, hear) {
     rows.replaceChildren();
     grow();
   };
-  const whole = make("details", { class: "as-list" }, make("summary", { text: "The map as a list" }), make("div", { class: "narrowing" }, narrow, told), rows, more);
-  whole.addEventListener("toggle", () => { if (whole.open && !rows.childElementCount) fill(); });
+  const whole = make(
+    "details",
+    { class: "as-list" },
+    make("summary", { text: "The map as a list" }),
+    make("div", { class: "narrowing" }, narrow, told),
+    rows,
+    more,
+  );
+  whole.addEventListener("toggle", () => {
+    if (whole.open && !rows.childElementCount) fill();
+  });
   return whole;
 }

@@ -9,7 +9,9 @@ let knocking = 0;
 export function say(words) {
   const live = $("#live");
   live.textContent = "";
-  setTimeout(() => { live.textContent = words; }, 30); // the same words twice are read twice
+  setTimeout(() => {
+    live.textContent = words;
+  }, 30); // the same words twice are read twice
 }
 
 /** Shows `words` if the work is not done in 400 ms. Returns what ends the waiting. */
@@ -19,7 +21,10 @@ export function wait(words) {
     $("#wait").hidden = false;
     say(words);
   }, SLOW);
-  return () => { clearTimeout(timer); $("#wait").hidden = true; };
+  return () => {
+    clearTimeout(timer);
+    $("#wait").hidden = true;
+  };
 }
 
 export function calm() {
@@ -32,9 +37,24 @@ export function calm() {
 export function trouble(error, again = null) {
   calm();
   const ways = [];
-  if (again) ways.push(button("Try again", null, () => { calm(); again(); }, { class: "go" }));
+  if (again)
+    ways.push(
+      button(
+        "Try again",
+        null,
+        () => {
+          calm();
+          again();
+        },
+        { class: "go" },
+      ),
+    );
   ways.push(button("Put away", null, calm, { class: "plain" }));
-  $("#problem").replaceChildren(make("h2", { text: error.message }), make("p", { text: error.fix ?? "" }), make("div", { class: "acts" }, ...ways));
+  $("#problem").replaceChildren(
+    make("h2", { text: error.message }),
+    make("p", { text: error.fix ?? "" }),
+    make("div", { class: "acts" }, ...ways),
+  );
   $("#problem").hidden = false;
   if (error.status === 0 && again) knock(again);
 }

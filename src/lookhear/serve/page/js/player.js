@@ -37,7 +37,9 @@ export class Stretch {
     const blob = await this.fetch_();
     const loaded = new Promise((done, fail) => {
       this.audio.addEventListener("loadedmetadata", done, { once: true });
-      this.audio.addEventListener("error", () => fail(new Error("This stretch cannot be played by the browser")), { once: true });
+      this.audio.addEventListener("error", () => fail(new Error("This stretch cannot be played by the browser")), {
+        once: true,
+      });
     });
     this.url = URL.createObjectURL(blob);
     this.audio.src = this.url;

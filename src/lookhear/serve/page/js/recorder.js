@@ -8,7 +8,10 @@ const LONGEST = 15; // seconds; a query, not a talk
 let spoken = 0; // how many so far, for their names
 
 const WHY = {
-  NotAllowedError: ["The microphone is not allowed here", "Allow it in the browser's address bar, or drop a recording."],
+  NotAllowedError: [
+    "The microphone is not allowed here",
+    "Allow it in the browser's address bar, or drop a recording.",
+  ],
   NotFoundError: ["No microphone was found", "Plug one in, or drop a recording."],
   NotReadableError: ["Another program holds the microphone", "Close it and try again, or drop a recording."],
 };
@@ -21,7 +24,10 @@ class Take {
     this.context = new AudioContext();
     await this.context.audioWorklet.addModule("/static/js/recorder-worklet.js");
     const listener = new AudioWorkletNode(this.context, "listener", { numberOfOutputs: 0 });
-    listener.port.onmessage = ({ data }) => { this.pieces.push(data); heard(data, this.seconds); };
+    listener.port.onmessage = ({ data }) => {
+      this.pieces.push(data);
+      heard(data, this.seconds);
+    };
     this.context.createMediaStreamSource(this.stream).connect(listener);
   }
 
@@ -59,15 +65,26 @@ export function listen(take) {
     const { seconds, pieces } = done;
     const rate = done.context.sampleRate;
     await done.end();
-    if (!keep) { say("Nothing kept."); $("#speak").focus(); return; }
-    if (seconds < 0.2) { trouble(Object.assign(new Error("Nothing was heard"), { fix: "Speak a little longer." })); return; }
+    if (!keep) {
+      say("Nothing kept.");
+      $("#speak").focus();
+      return;
+    }
+    if (seconds < 0.2) {
+      trouble(Object.assign(new Error("Nothing was heard"), { fix: "Speak a little longer." }));
+      return;
+    }
     spoken += 1;
     take(new File([wav(pieces, rate)], spoken === 1 ? "spoken.wav" : `spoken ${spoken}.wav`, { type: "audio/wav" }));
   };
   const begin = async () => {
     hush();
     if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) {
-      trouble(Object.assign(new Error("The microphone is out of reach"), { fix: "Browsers open it only on this machine itself or over https. Drop a recording instead." }));
+      trouble(
+        Object.assign(new Error("The microphone is out of reach"), {
+          fix: "Browsers open it only on this machine itself or over https. Drop a recording instead.",
+        }),
+      );
       return;
     }
     const made = new Take();
@@ -80,7 +97,10 @@ export function listen(take) {
       });
     } catch (error) {
       await made.end();
-      const [what, fix] = WHY[error.name] ?? [`The microphone cannot be used (${error.name})`, "Drop a recording instead."];
+      const [what, fix] = WHY[error.name] ?? [
+        `The microphone cannot be used (${error.name})`,
+        "Drop a recording instead.",
+      ];
       trouble(Object.assign(new Error(what), { fix }));
       return;
     }
@@ -94,5 +114,10 @@ export function listen(take) {
   $("#speak").addEventListener("click", () => (now ? over(true) : begin()));
   $("#spoken-done").addEventListener("click", () => over(true));
   $("#hush").addEventListener("click", () => over(false));
-  panel.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); over(false); } });
+  panel.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      over(false);
+    }
+  });
 }

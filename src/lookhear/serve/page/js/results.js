@@ -24,7 +24,15 @@ export function clear() {
 function heading(state, n, answer) {
   const name = answer.more ? `The first ${counted(n, ONE[state.kind])}` : counted(n, ONE[state.kind]);
   const took = `${count(answer.rows)} segments in ${answer.seconds < 0.0995 ? `${Math.max(1, Math.round(1000 * answer.seconds))} ms` : `${answer.seconds.toFixed(1)} s`}`;
-  return [make("h2", { class: "sum", id: "sum" }, make("span", { text: name }), make("span", { class: "for", text: ` for ${inWords(state)}` })), make("p", { class: "took", text: took })];
+  return [
+    make(
+      "h2",
+      { class: "sum", id: "sum" },
+      make("span", { text: name }),
+      make("span", { class: "for", text: ` for ${inWords(state)}` }),
+    ),
+    make("p", { class: "took", text: took }),
+  ];
 }
 
 /** act: {like(hit), more(), search(change)}. Draws a first answer. */
@@ -41,11 +49,17 @@ export function render(state, answer, act) {
   $("#content").append(line_, list, foot);
   const given = { like: act.like, choose: (hit, on) => choose(hit, on, inWords(state)), chosen: isChosen, trouble };
   const append = (more) => {
-    const made = more.hits.map((hit) => SHAPE[hit.modality](hit, ...(hit.modality === "audio" ? [scale, given] : [given])));
+    const made = more.hits.map((hit) =>
+      SHAPE[hit.modality](hit, ...(hit.modality === "audio" ? [scale, given] : [given])),
+    );
     cards.push(...made);
     list.append(...made);
     line_.replaceChildren(...heading(state, cards.length, more));
-    foot.replaceChildren(...(more.more ? [button("Load more", null, act.more, { class: "plain more", id: "more" })] : [make("p", { class: "soft", text: "That is all." })]));
+    foot.replaceChildren(
+      ...(more.more
+        ? [button("Load more", null, act.more, { class: "plain more", id: "more" })]
+        : [make("p", { class: "soft", text: "That is all." })]),
+    );
     return made;
   };
   append(answer);
@@ -54,9 +68,31 @@ export function render(state, answer, act) {
 
 function nothing(state, act) {
   const ways = [];
-  if (narrowed(state)) ways.push(button("Search without the filters", null, () => act.search({ where: { folder: null, since: "", until: "", details: {} } }), { class: "go" }));
-  if (state.parts.some((part) => part.not)) ways.push(button("Leave nothing out", null, () => act.search({ parts: state.parts.filter((part) => !part.not) }), { class: "go" }));
-  for (const kind of Object.keys(ONE)) if (kind !== state.kind) ways.push(button(`Look for ${kind}`, null, () => act.search({ kind }), { class: "plain" }));
-  return make("section", { class: "nothing" }, make("h2", { text: `No ${state.kind} found` }),
-    make("p", { text: `Nothing here answers to ${inWords(state)}. Other words for the same thing may; so may a picture of it.` }), make("div", { class: "acts" }, ...ways));
+  if (narrowed(state))
+    ways.push(
+      button(
+        "Search without the filters",
+        null,
+        () => act.search({ where: { folder: null, since: "", until: "", details: {} } }),
+        { class: "go" },
+      ),
+    );
+  if (state.parts.some((part) => part.not))
+    ways.push(
+      button("Leave nothing out", null, () => act.search({ parts: state.parts.filter((part) => !part.not) }), {
+        class: "go",
+      }),
+    );
+  for (const kind of Object.keys(ONE))
+    if (kind !== state.kind)
+      ways.push(button(`Look for ${kind}`, null, () => act.search({ kind }), { class: "plain" }));
+  return make(
+    "section",
+    { class: "nothing" },
+    make("h2", { text: `No ${state.kind} found` }),
+    make("p", {
+      text: `Nothing here answers to ${inWords(state)}. Other words for the same thing may; so may a picture of it.`,
+    }),
+    make("div", { class: "acts" }, ...ways),
+  );
 }

@@ -4,7 +4,13 @@
 
 export const KINDS = ["moments", "recordings", "pictures", "texts"];
 
-export const blank = () => ({ view: "search", words: "", parts: [], kind: "moments", where: { folder: null, since: "", until: "", details: {} } });
+export const blank = () => ({
+  view: "search",
+  words: "",
+  parts: [],
+  kind: "moments",
+  where: { folder: null, since: "", until: "", details: {} },
+});
 
 /** Words as written, anything else behind an @, and words that begin with one behind @text. */
 function spell(part) {
@@ -15,10 +21,13 @@ function spell(part) {
 
 function read(word, not) {
   const [tag, ...rest] = word.split(":");
-  if (tag === "@upload" && rest.length >= 3) return { not, upload: { id: rest[0], modality: rest[1], name: rest.slice(2).join(":") } };
+  if (tag === "@upload" && rest.length >= 3)
+    return { not, upload: { id: rest[0], modality: rest[1], name: rest.slice(2).join(":") } };
   if (tag === "@moment" && rest.length >= 4) {
     const [file, start, end] = rest.slice(0, 3).map(Number);
-    return [file, start, end].every(Number.isFinite) ? { not, moment: { file, start, end, name: rest.slice(3).join(":") } } : null;
+    return [file, start, end].every(Number.isFinite)
+      ? { not, moment: { file, start, end, name: rest.slice(3).join(":") } }
+      : null;
   }
   const text = tag === "@text" ? rest.join(":") : word;
   return text.trim() ? { not, text: text.trim() } : null;
@@ -31,7 +40,8 @@ export function address(state) {
   for (const part of state.parts) query.append(part.not ? "not" : "and", spell(part));
   if (state.kind !== "moments") query.set("kind", state.kind);
   for (const name of ["folder", "since", "until"]) if (state.where[name]) query.set(name, state.where[name]);
-  for (const [column, values] of Object.entries(state.where.details)) for (const value of values) query.append(`by.${column}`, value);
+  for (const [column, values] of Object.entries(state.where.details))
+    for (const value of values) query.append(`by.${column}`, value);
   const text = query.toString();
   return text ? `/?${text}` : "/";
 }
@@ -75,15 +85,29 @@ export function query(state, k, offset) {
   const where = {};
   for (const name of ["folder", "since", "until"]) if (state.where[name]) where[name] = state.where[name];
   if (Object.keys(state.where.details).length) where.details = state.where.details;
-  return { all: parts.filter((p) => !p.not).map(sent), none: parts.filter((p) => p.not).map(sent), kind: state.kind, k, offset, where };
+  return {
+    all: parts.filter((p) => !p.not).map(sent),
+    none: parts.filter((p) => p.not).map(sent),
+    kind: state.kind,
+    k,
+    offset,
+    where,
+  };
 }
 
 export function narrowed(state) {
   const { folder, since, until, details } = state.where;
-  return Number(Boolean(folder)) + Number(Boolean(since || until)) + Object.values(details).reduce((n, values) => n + values.length, 0);
+  return (
+    Number(Boolean(folder)) +
+    Number(Boolean(since || until)) +
+    Object.values(details).reduce((n, values) => n + values.length, 0)
+  );
 }
 
 export const title = (part) => part.text ?? part.upload?.name ?? `like ${part.moment.name}`;
 
 /** The query in words: what an export and a heading call it. */
-export const inWords = (state) => asked(state).map((part) => (part.not ? `not ${title(part)}` : title(part))).join(", ");
+export const inWords = (state) =>
+  asked(state)
+    .map((part) => (part.not ? `not ${title(part)}` : title(part)))
+    .join(", ");

@@ -16,7 +16,9 @@ export function listen() {
     try {
       if (system) localStorage.removeItem("lookhear-theme");
       else localStorage.setItem("lookhear-theme", next);
-    } catch { /* storage is switched off: for this visit alone */ }
+    } catch {
+      /* storage is switched off: for this visit alone */
+    }
     tell();
     say(`${next} colours`);
   });

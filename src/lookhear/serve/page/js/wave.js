@@ -25,26 +25,41 @@ export function stretch(hit) {
 }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const colours = () => ({ waveColor: colour("--wave"), progressColor: colour("--ink"), cursorColor: colour("--accent") });
+const colours = () => ({
+  waveColor: colour("--wave"),
+  progressColor: colour("--ink"),
+  cursorColor: colour("--accent"),
+});
 
 /** The score as a line over the waveform, broken where there is none. scale: {low, high}, one for all hits of an answer, so that they can be compared. */
 function curve(hit, shown, scale) {
   const { start, step, values } = hit.curve;
   const span = shown.end - shown.start;
-  const height = (value) => 96 - (90 * (Math.min(scale.high, Math.max(scale.low, value)) - scale.low)) / (scale.high - scale.low || 1);
+  const height = (value) =>
+    96 - (90 * (Math.min(scale.high, Math.max(scale.low, value)) - scale.low)) / (scale.high - scale.low || 1);
   let path = "";
   values.forEach((value, i) => {
     if (value === null) return;
     const pen = i && values[i - 1] !== null ? "L" : "M";
     path += `${pen}${((1000 * (start + (i + 0.5) * step - shown.start)) / span).toFixed(1)} ${height(value).toFixed(1)}`;
   });
-  return svg("svg", { class: "curve", viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("path", { d: path }));
+  return svg(
+    "svg",
+    { class: "curve", viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("path", { d: path }),
+  );
 }
 
 export function scaleOf(hits) {
   const values = hits.flatMap((hit) => hit.curve?.values ?? []).filter((value) => value !== null);
   if (!values.length) return { low: 0, high: 1 };
-  return { low: Math.max(0, values.reduce((a, b) => Math.min(a, b))), high: values.reduce((a, b) => Math.max(a, b)) };
+  return {
+    low: Math.max(
+      0,
+      values.reduce((a, b) => Math.min(a, b)),
+    ),
+    high: values.reduce((a, b) => Math.max(a, b)),
+  };
 }
 
 /**
@@ -56,23 +71,55 @@ export function draw(box, hit, shown, found, sound, scale, act) {
   const sheet = make("div", { class: "sheet" });
   box.replaceChildren(sheet);
   if (hit.curve?.values.length > 1) box.append(curve(hit, shown, scale));
-  box.append(make("span", { class: "edge from", text: clock(shown.start) }), make("span", { class: "edge to", text: clock(shown.end) }));
+  box.append(
+    make("span", { class: "edge from", text: clock(shown.start) }),
+    make("span", { class: "edge to", text: clock(shown.end) }),
+  );
   const loudest = Math.max(0.02, ...found.high.map(Math.abs), ...found.low.map(Math.abs));
   const duration = shown.end - shown.start;
   const wave = WaveSurfer.create({
-    ...colours(), container: sheet, height: HEIGHT, media: sound.audio, peaks: [found.high.map((v) => v / loudest), found.low.map((v) => v / loudest)],
-    duration, barWidth: 2, barGap: 1, barRadius: 1, barMinHeight: 1, cursorWidth: 2, hideScrollbar: true, interact: false, plugins: [regions],
+    ...colours(),
+    container: sheet,
+    height: HEIGHT,
+    media: sound.audio,
+    peaks: [found.high.map((v) => v / loudest), found.low.map((v) => v / loudest)],
+    duration,
+    barWidth: 2,
+    barGap: 1,
+    barRadius: 1,
+    barMinHeight: 1,
+    cursorWidth: 2,
+    hideScrollbar: true,
+    interact: false,
+    plugins: [regions],
   });
   sheet.addEventListener("click", (event) => {
     const edge = sheet.getBoundingClientRect();
     act.seek(shown.start + (duration * (event.clientX - edge.left)) / edge.width);
   });
   wave.once("ready", () => {
-    const region = regions.addRegion({ start: hit.start - shown.start, end: hit.end - shown.start, drag: false, resize: false, color: colour("--mark") });
-    region.on("click", (event) => { event.stopPropagation(); act.moment(); });
+    const region = regions.addRegion({
+      start: hit.start - shown.start,
+      end: hit.end - shown.start,
+      drag: false,
+      resize: false,
+      color: colour("--mark"),
+    });
+    region.on("click", (event) => {
+      event.stopPropagation();
+      act.moment();
+    });
     recolour.region = region;
   });
-  const recolour = () => { wave.setOptions(colours()); recolour.region?.setOptions({ color: colour("--mark") }); };
+  const recolour = () => {
+    wave.setOptions(colours());
+    recolour.region?.setOptions({ color: colour("--mark") });
+  };
   document.addEventListener("lookhear:theme", recolour);
-  return { destroy() { document.removeEventListener("lookhear:theme", recolour); wave.destroy(); } };
+  return {
+    destroy() {
+      document.removeEventListener("lookhear:theme", recolour);
+      wave.destroy();
+    },
+  };
 }
