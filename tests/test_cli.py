@@ -18,7 +18,7 @@ FLAGS = {
     "demo": {"out", "seed", "quick"},
     "prepare": {"source", "out", "layout", "options", "paths", "workers", "strict", "seed", "scenes", "size"},
     "inspect": {"corpus", "html", "as_json"},
-    "export": {"source", "layout", "out", "onnx", "towers", "card", "corpus", "results", "licence"},
+    "export": {"source", "layout", "out", "onnx", "towers", "card", "corpus", "results", "licence", "vectors", "run"},
     "push": {"run", "name", "private", "token"},
     "pull": {"name", "out", "token"},
     "subset": {"corpus", "out", "wanted", "having", "groups", "seed"},

@@ -6,15 +6,22 @@ from pathlib import Path
 
 import click
 
-from lookhear.cli.options import FOLDER, say
+from lookhear.cli.options import FOLDER, Reported, say
 from lookhear.errors import UserError, did_you_mean
 
 __all__ = ["VERBS", "export"]
 
+_MEANT = {
+    "--layout": {"--out"},
+    "--onnx": {"--tower"},
+    "--card": {"--on", "--results", "--license"},
+    "--clip-retrieval": {"--run"},
+}
+"""What to write → the options that say more about it."""
 _TOKEN = click.option("--token", help="Of the hub; what `hf auth login` or HF_TOKEN left, by default.")
 
 
-@click.command(short_help="Write a corpus or a run for other programs.")
+@click.command(short_help="Write a corpus, a run or an index for other programs.")
 @click.argument("source", type=FOLDER)
 @click.option("--layout", help="Of a corpus: flickr8k, places, spokencoco, speechcoco or yfacc; with --out.")
 @click.option("--out", type=FOLDER, help="The folder that --layout makes.")
@@ -24,6 +31,8 @@ _TOKEN = click.option("--token", help="Of the hub; what `hf auth login` or HF_TO
 @click.option("--on", "corpus", type=FOLDER, metavar="CORPUS", help="What the run learned from, for the card.")
 @click.option("--results", type=FOLDER, metavar="JSON", help="Its `evaluate --json`, for the card.")
 @click.option("--license", "licence", default="", metavar="ID", help="For the card, as cc-by-4.0.")
+@click.option("--clip-retrieval", "vectors", type=FOLDER, metavar="FOLDER", help="Of an index: its vectors.")
+@click.option("--run", type=FOLDER, help="Embeds the files of a folder that is no index, for --clip-retrieval.")
 def export(
     source: Path,
     layout: str | None,
@@ -34,16 +43,17 @@ def export(
     corpus: Path | None,
     results: Path | None,
     licence: str,
-) -> None:
-    """Write SOURCE so that other programs can read it: a corpus (--layout) or a run (--onnx, --card)."""
-    asked = {"--layout": layout, "--onnx": onnx, "--card": card}
+    vectors: Path | None,
+    run: Path | None,
+) -> int:
+    """Write SOURCE for other programs: a corpus (--layout), a run (--onnx, --card) or an index (--clip-retrieval)."""
+    asked = {"--layout": layout, "--onnx": onnx, "--card": card, "--clip-retrieval": vectors}
     chosen = [name for name, value in asked.items() if value is not None]
     if len(chosen) != 1:
         raise UserError(f"{len(chosen)} things to write", f"Give one of {', '.join(asked)}.")
-    extra = {"--out": out, "--tower": towers, "--on": corpus, "--results": results, "--license": licence}
-    meant = {"--layout": {"--out"}, "--onnx": {"--tower"}, "--card": {"--on", "--results", "--license"}}[chosen[0]]
+    extra = {"--out": out, "--tower": towers, "--on": corpus, "--results": results, "--license": licence, "--run": run}
     for name, value in extra.items():
-        if value and name not in meant:
+        if value and name not in _MEANT[chosen[0]]:
             raise UserError(f"{name} says nothing of {chosen[0]}", "Leave it out; see `lookhear export --help`.")
     if layout is not None:
         _layout(source, layout, out)
@@ -51,6 +61,9 @@ def export(
         _onnx(source, onnx, towers)
     elif card is not None:
         _card(source, card, corpus, results, licence)
+    elif vectors is not None:
+        return _vectors(source, vectors, run)
+    return 0
 
 
 def _layout(source: Path, layout: str, out: Path | None) -> None:
@@ -85,6 +98,23 @@ def _card(run: Path, card: Path, corpus: Path | None, results: Path | None, lice
     text = model_card(run, corpus=None if corpus is None else open_corpus(corpus), results=results, licence=licence)
     write_atomically(card, text.encode())
     click.echo(card)
+
+
+def _vectors(source: Path, out: Path, run: Path | None) -> int:
+    from lookhear.exports.clip_retrieval import rows_of_files, rows_of_index, write_clip_retrieval
+    from lookhear.models.model import Model
+    from lookhear.search.index import open_index
+
+    reported = Reported()
+    if run is not None:
+        rows = rows_of_files(Model.load(run), [source], on_error=reported, say=say, progress=True)
+        made = write_clip_retrieval(rows, out)
+    else:
+        index = open_index(source)
+        made = write_clip_retrieval(rows_of_index(index), out, [c for c in index.facets(1) if c != "folder"])
+    say(", ".join(f"{n:,} rows of {kind}" for kind, n in made.items()))
+    click.echo(out)
+    return reported.code
 
 
 @click.command(short_help="Upload a run to the Hugging Face hub.")
