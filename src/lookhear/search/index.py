@@ -79,6 +79,10 @@ class Source:
         """Start and end of one of its rows, in seconds; 0, 0 of pictures and texts."""
         return segment_times(self.seconds, row - self.id) if self.modality == "audio" else (0.0, 0.0)
 
+    def hit(self, row: int, score: float = 0.0) -> Found:
+        """One of its rows as a hit."""
+        return Found(self.path, "", *self.times(row), score, row, self)
+
 
 @dataclass(frozen=True, slots=True)
 class Found(Hit):
@@ -220,18 +224,17 @@ class Index(Protocol):
     def close(self) -> None: ...
 
 
-def create_index(path: Path | str, about: Mapping[str, Any], engine: str = "archive") -> Index:
+def create_index(path: Path | str, about: Mapping[str, Any]) -> Index:
     """A new, empty index; or the one that is there, if it is of the same model.
 
     Args:
-        path: a new or empty folder, or one with an index; where the engine is a server, its address.
+        path: a new or empty folder, or one with an index; or an address, ``qdrant://host:port/collection``.
         about: "run", "model", "dim", "step".
-        engine: "archive" (embedded) or "qdrant".
 
     Raises:
         UserError: the folder holds something else, an index of another model, or cannot be written.
     """
-    if engine == "qdrant":
+    if str(path).startswith("qdrant:"):
         from lookhear.search.qdrant import QdrantIndex
 
         served: Index = QdrantIndex.create(str(path), about)
@@ -257,7 +260,7 @@ def open_index(path: Path | str) -> Index:
     Raises:
         UserError: none there, one of another format or engine, or damaged files.
     """
-    if str(path).startswith("qdrant://"):
+    if str(path).startswith("qdrant:"):
         from lookhear.search.qdrant import QdrantIndex
 
         served: Index = QdrantIndex(str(path))
@@ -293,6 +296,17 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if engine != "archive":
         raise UserError(f"{path}: an index of the engine {engine!r}, which this LookHear does not have", _AGAIN)
     return dict(about)
+
+
+def check_width(entry: Entry, dim: int) -> None:
+    """That an entry's vectors are (rows, D) and its frames (N, D).
+
+    Raises:
+        UserError: they are not.
+    """
+    for values in (entry.vectors, entry.local):
+        if values is not None and (values.ndim != 2 or values.shape[1] != dim):
+            raise UserError(f"{entry.path}: vectors of shape {values.shape}", f"This index takes (N, {dim}).")
 
 
 def dates_between(since: str | None, until: str | None) -> tuple[str, str]:

@@ -61,7 +61,6 @@ def index_files(
     out: Path | str,
     *,
     details: Details | None = None,
-    engine: str = "archive",
     on_error: OnError | None = None,
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
@@ -75,7 +74,7 @@ def index_files(
     Args:
         run: the run folder; the index remembers it.
         paths: recordings, pictures, texts (a line each), folders of them.
-        out: a new folder, or one with an index of the same model.
+        out: a new folder, or one with an index of the same model; or the address of a server (see ``create_index``).
         details: what is known about files.
         on_error: gets the error of a file that cannot be read; None raises it.
         say: is told, in one line each, what was left out by kind, and what was done.
@@ -92,7 +91,7 @@ def index_files(
         "dim": model.dim,
         "step": model.step,
     }
-    index = create_index(out, about, engine)
+    index = create_index(out, about)
     changes = Changes()
 
     def failed(error: UserError) -> None:

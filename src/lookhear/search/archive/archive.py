@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,20 @@ from numpy.typing import NDArray
 from lookhear.errors import UserError
 from lookhear.models.model import write_atomically
 from lookhear.search.archive.codec import Codec, HalfPrecision, Residual
-from lookhear.search.archive.nearest import Nearest, Ranges, Sealed, numbers_of, ranges_of
+from lookhear.search.archive.nearest import Nearest, Sealed, numbers_of
 from lookhear.search.archive.schema import CHUNK, DATABASE, connect, create, storage_errors
 from lookhear.search.archive.writer import ArchiveWriter
 from lookhear.search.index import MANIFEST, Found, Source, Where, as_manifest, dates_between, read_manifest
+from lookhear.search.ranges import Ranges, ranges_of
 
 __all__ = ["ArchiveIndex"]
 
 Floats = NDArray[np.float32]
 _FILES = """SELECT f.id, d.path, f.name, f.hash, f.size, f.modified, f.modality, f.seconds, f.rows, a.json
             FROM files f JOIN folders d ON d.id = f.folder LEFT JOIN details a ON a.id = f.details"""
+_CODES = f"""SELECT f.codec, c.codes FROM files f JOIN chunks c
+             ON c.id BETWEEN f.chunk + ? AND f.chunk + min(?, (f.frames - 1) / {CHUNK})
+             WHERE f.id = ? AND f.frames > 0 ORDER BY c.id"""
 LOCK = ".writing"
 
 
@@ -46,6 +51,7 @@ class ArchiveIndex:
         self._database = connect(path)
         self._codecs: dict[int, Codec] = {0: HalfPrecision(self.dim)}
         self._seen: tuple[int, int] | None = None
+        self._refreshing = Lock()  # several threads may ask
         self._refresh()
 
     @classmethod
@@ -75,6 +81,10 @@ class ArchiveIndex:
 
     def _refresh(self) -> None:
         """Takes in what was committed since."""
+        with self._refreshing:
+            self._take_in()
+
+    def _take_in(self) -> None:
         seen = self._ask("PRAGMA data_version")[0][0], self._database.total_changes
         if seen == self._seen:
             return
@@ -114,7 +124,7 @@ class ArchiveIndex:
             scores, rows = self._nearest.search(query, wanted, only, self._size)
             known = self._sources_of(rows)
             found = [
-                [_found(int(r), float(s), known[int(r)]) for r, s in zip(*pair) if int(r) in known][:k]
+                [known[int(r)].hit(int(r), float(s)) for r, s in zip(*pair) if int(r) in known][:k]
                 for pair in zip(rows, scores)
             ]
             # Rows that were taken out still lie in the file of vectors until it is written anew.
@@ -188,19 +198,22 @@ class ArchiveIndex:
 
     def _codes_of(self, hit: Found) -> tuple[int, bytes]:
         """Codec and codes of a hit's segment; no codes of a picture, a text, or what was taken out since."""
-        found = self._ask("SELECT frames, chunk, codec FROM files WHERE id = ?", (hit.source.id,))
-        if hit.modality != "audio" or not found:
+        if hit.modality != "audio":
             return self._newest, b""
-        frames, chunk, codec = found[0]
         start, end = hit.source.times(hit.row)
         first = round(start / self.about["step"])
         is_last = hit.row - hit.source.id == hit.source.rows - 1
-        last = frames if is_last else min(frames, round(end / self.about["step"]))
-        low, high = first // CHUNK, max(first, last - 1) // CHUNK
-        chunks = self._ask("SELECT codes FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id", (chunk + low, chunk + high))
-        width = self._codec(codec).width
-        codes = b"".join(c for (c,) in chunks)
-        return codec, codes[(first - low * CHUNK) * width : (last - low * CHUNK) * width]
+        last = None if is_last else round(end / self.about["step"])
+        low = first // CHUNK
+        high = 1 << 31 if last is None else max(first, last - 1) // CHUNK
+        # In one statement: a writer may be putting the frames of a whole archive into fewer bytes.
+        found = self._ask(_CODES, (low, high, hit.source.id))
+        if not found:
+            return self._newest, b""
+        width = self._codec(found[0][0]).width
+        codes = b"".join(c for _, c in found)
+        until = None if last is None else (last - low * CHUNK) * width
+        return found[0][0], codes[(first - low * CHUNK) * width : until]
 
     def _codec(self, number: int) -> Codec:
         if number not in self._codecs:
@@ -218,12 +231,8 @@ class ArchiveIndex:
 
     def sample(self, n: int, seed: int = 0, where: Where | None = None) -> list[Found]:
         self._refresh()
-        ranges = self._ranges(where or Where())
-        chosen = np.sort(np.random.default_rng(seed).permutation(ranges.total)[:n])
-        starts = np.concatenate([[0], np.cumsum(ranges.count)[:-1]]).astype(np.int64)
-        at = np.searchsorted(starts, chosen, side="right") - 1
-        rows = ranges.first[at] + chosen - starts[at] if len(chosen) else np.zeros(0, np.int64)
-        return [_found(r, 0.0, s) for r, s in self._sources_of(rows).items()]
+        rows = self._ranges(where or Where()).drawn(n, seed)
+        return [source.hit(row) for row, source in self._sources_of(rows).items()]
 
     def counts(self) -> dict[str, float]:
         by = {
@@ -286,8 +295,3 @@ def _source(row: Sequence[Any]) -> Source:
     number, folder, name, digest, size, modified, modality, seconds, rows, details = row
     path = f"{folder.rstrip('/')}/{name}"
     return Source(number, path, digest, size, modified, modality, seconds, rows, json.loads(details) if details else {})
-
-
-def _found(row: int, score: float, source: Source) -> Found:
-    start, end = source.times(row)
-    return Found(source.path, "", start, end, score, row, source)

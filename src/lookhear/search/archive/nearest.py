@@ -6,7 +6,7 @@ quantised vectors that is mapped into memory, not read; the choice is measured i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from lookhear.errors import UserError
 from lookhear.search.archive.codec import faiss
+from lookhear.search.ranges import Integers, Ranges
 
-__all__ = ["EXACT", "Nearest", "Ranges", "Sealed", "write_sealed"]
+__all__ = ["EXACT", "Nearest", "Sealed", "numbers_of", "write_sealed"]
 
 Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 SEALED = 20_000
 """Rows up to which they are compared one by one."""
 EXACT = 20_000
@@ -27,39 +27,15 @@ EXACT = 20_000
 PROBED = 32
 """Lists that are looked through for a query, of ``lists(n)``."""
 _SAMPLE = 64  # rows a list that the lists are trained on
+_MARGIN = 0.25
+"""How far beyond the values that it was trained on the scalar quantiser reaches, in their range, on either side."""
+_CUT, _OUTSIDE = 0.02, 0.01
+"""It is trained anew when of this share of what is new, that much of a unit vector lies beyond."""
 
 
 def lists(rows: int) -> int:
     """How many lists so many rows lie in: about twice the root, a power of two."""
     return int(2 ** max(4, round(np.log2(2 * np.sqrt(rows)))))
-
-
-class Ranges:
-    """Rows that count: (R, 2) first rows and counts, in order, not overlapping."""
-
-    def __init__(self, ranges: Integers) -> None:
-        self.first, self.count = ranges[:, 0], ranges[:, 1]
-        self.total = int(self.count.sum())
-
-    def rows(self) -> Integers:
-        """All of them, (total,)."""
-        starts = np.repeat(self.first - np.concatenate([[0], np.cumsum(self.count)[:-1]]), self.count)
-        return starts + np.arange(self.total)
-
-    def holds(self, rows: Integers) -> NDArray[np.bool_]:
-        """(…) row numbers → whether they count."""
-        if not len(self.first):
-            return np.zeros(rows.shape, dtype=bool)
-        at = np.searchsorted(self.first, rows, side="right") - 1
-        return (at >= 0) & (rows < self.first[at] + self.count[at])
-
-    def bits(self, size: int) -> NDArray[np.uint8]:
-        """One bit for each row below ``size``, as FAISS takes them."""
-        marks = np.zeros(size + 1, dtype=np.int8)
-        inside = self.first < size
-        np.add.at(marks, self.first[inside], 1)
-        np.add.at(marks, np.minimum(self.first + self.count, size)[inside], -1)
-        return np.packbits(np.cumsum(marks[:-1]).astype(bool), bitorder="little")
 
 
 class Sealed:
@@ -116,7 +92,7 @@ class Sealed:
             # Of a filter that leaves a tenth, ten times as many lists hold as many rows.
             probed = min(self.index.nlist, int(probed * max(1.0, len(self) / max(only.total, 1))))
             bits = only.bits(size)
-            selector = library.IDSelectorBitmap(len(bits) * 8, library.swig_ptr(bits))
+            selector = library.IDSelectorBitmap(len(bits), library.swig_ptr(bits))
         parameters = library.SearchParametersIVF(nprobe=probed, sel=selector)
         scores, rows = self.index.search(query, min(k, max(len(self), 1)), params=parameters)
         return scores, rows
@@ -191,7 +167,9 @@ def write_sealed(
     Args:
         old: the file before, read into memory and not mapped; it is used up.
         live: rows that are still there.
-        trained: for how many rows the old file's lists were trained; at four times as many they are trained anew.
+        rows, vectors: those that are fresh; there is at least one row, fresh or of before.
+        trained: for how many rows the old file's lists were trained. At four times as many they are trained anew, and
+            when what is new is unlike what they were trained on: pictures, say, after recordings.
 
     Returns:
         For how many rows the lists of the new file were trained.
@@ -201,7 +179,7 @@ def write_sealed(
     if old is not None:
         known, _ = old.places
         gone = known[~live.holds(known)]
-        if len(old) - len(gone) + len(rows) > 4 * trained:
+        if len(old) - len(gone) + len(rows) > 4 * trained or _outgrown(old.index, vectors):
             kept = np.setdiff1d(known, gone, assume_unique=True)
             before, _ = old.vectors(kept)
             rows, vectors, old = np.concatenate([kept, rows]), np.concatenate([before, vectors]), None
@@ -211,12 +189,13 @@ def write_sealed(
             index.remove_ids(library.IDSelectorBatch(gone))
     else:
         trained = len(rows)
-        n = lists(trained)
+        n = min(lists(trained), trained)
         quantizer = library.IndexFlatIP(dim)
         index = library.IndexIVFScalarQuantizer(
             quantizer, dim, n, library.ScalarQuantizer.QT_8bit, library.METRIC_INNER_PRODUCT
         )
         index.cp.spherical = True
+        index.sq.rangestat_arg = _MARGIN
         chosen = np.random.default_rng(0).permutation(trained)[: _SAMPLE * n]
         index.train(np.ascontiguousarray(vectors[np.sort(chosen)]))
     if len(rows):
@@ -225,9 +204,11 @@ def write_sealed(
     return trained
 
 
-def ranges_of(pairs: Iterable[Sequence[int]]) -> Ranges:
-    """(first, count) pairs in order → ranges."""
-    return Ranges(np.array(list(pairs), dtype=np.int64).reshape(-1, 2))
+def _outgrown(index: Any, vectors: Floats) -> bool:
+    """Whether the quantiser would cut much of these (F, D) vectors off."""
+    low, width = faiss().vector_to_array(index.sq.trained).reshape(2, -1)
+    cut = np.linalg.norm(vectors - np.clip(vectors, low, low + width), axis=1)
+    return bool(len(vectors) and (cut > _CUT).mean() > _OUTSIDE)
 
 
 def numbers_of(fresh: Sequence[tuple[int, bytes]], dim: int) -> Integers:

@@ -23,7 +23,8 @@ _VERSION = 1
 _WAIT = 30.0  # seconds that a commit waits for those who are reading
 
 _TABLES = """
--- Numbers and names: rows, chunks (the next free ones), sealed (file of vectors), trained (rows it was trained for).
+-- Numbers and names: rows, chunks (the next free ones), sealed (file of vectors), seals (how many there were), trained
+-- (rows it was trained for), gone (its rows of files taken out), trained_codec.
 CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE folders (id INTEGER PRIMARY KEY, path TEXT UNIQUE);
 -- What is known about files, as JSON; each combination once.

@@ -14,8 +14,9 @@ import numpy as np
 
 from lookhear.errors import UserError
 from lookhear.search.archive.codec import FITTED, HalfPrecision, train_codec
-from lookhear.search.archive.nearest import Sealed, numbers_of, ranges_of, write_sealed
+from lookhear.search.archive.nearest import Sealed, numbers_of, write_sealed
 from lookhear.search.archive.schema import CHUNK
+from lookhear.search.ranges import Ranges, ranges_of
 
 __all__ = ["state_of", "sweep", "tidy"]
 
@@ -42,12 +43,13 @@ def sweep(folder: Path, database: sqlite3.Connection) -> None:
             file.unlink(missing_ok=True)
 
 
-def tidy(folder: Path, database: sqlite3.Connection, dim: int, most: int = MOST_FRESH) -> None:
+def tidy(folder: Path, database: sqlite3.Connection, dim: int, most: int | None = None) -> None:
     """Puts away what is due, between two transactions.
 
     Args:
-        most: rows that may stay fresh.
+        most: rows that may stay fresh; ``MOST_FRESH`` by default.
     """
+    most = MOST_FRESH if most is None else most
     if state_of(database, "trained_codec") is None:
         frames = database.execute("SELECT coalesce(sum(frames), 0) FROM files").fetchone()[0]
         if frames >= FITTED:
@@ -86,30 +88,38 @@ def _seal(folder: Path, database: sqlite3.Connection, dim: int) -> None:
     """Writes the file of vectors anew, with those that are fresh and without those of files taken out."""
     database.execute("BEGIN IMMEDIATE")
     try:
-        name = state_of(database, "sealed")
-        number = 1 + (int(Path(name).stem.split("-")[1]) if name else 0)
         live = ranges_of(database.execute("SELECT id, rows FROM files ORDER BY id"))
-        fresh = database.execute("SELECT id, vectors FROM fresh ORDER BY id").fetchall()
-        rows = numbers_of(fresh, dim)
-        vectors = np.frombuffer(b"".join(v for _, v in fresh), "<f2").reshape(-1, dim).astype(np.float32)
-        old = Sealed(folder / name, mapped=False) if name else None
-        new = folder / f"vectors-{number}.faiss"
-        trained = write_sealed(new, dim, old, live, rows, vectors, int(state_of(database, "trained", default=0)))
-        _to_disk(new)
-        state_of(database, "sealed", new.name)
+        new, trained = _write_new(folder, database, dim, live) if live.total else ("", 0)
+        state_of(database, "sealed", new)
         state_of(database, "trained", trained)
         state_of(database, "gone", 0)
         database.execute("DELETE FROM fresh")
         database.execute("COMMIT")
-    except RuntimeError as e:  # of FAISS, which says what the system said
+    except (RuntimeError, OSError) as e:  # the first of FAISS, which says what the system said in its last line
         raise UserError(
-            f"{folder}: the vectors cannot be written ({str(e).splitlines()[-1]})", "Free some space."
-        ) from e
+            f"{folder}: the vectors cannot be written ({str(e).splitlines()[-1]})",
+            "Free some space; what was saved before is kept.",
+        ) from None
     finally:
         if database.in_transaction:
             database.execute("ROLLBACK")
         sweep(folder, database)
     database.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+def _write_new(folder: Path, database: sqlite3.Connection, dim: int, live: Ranges) -> tuple[str, int]:
+    """The name of a new file of vectors, which is on the disk, and for how many rows it was trained."""
+    name = state_of(database, "sealed")
+    number = 1 + int(state_of(database, "seals", default=0))  # no name is ever given twice
+    state_of(database, "seals", number)
+    fresh = database.execute("SELECT id, vectors FROM fresh ORDER BY id").fetchall()
+    vectors = np.frombuffer(b"".join(v for _, v in fresh), "<f2").reshape(-1, dim).astype(np.float32)
+    old = Sealed(folder / name, mapped=False) if name else None
+    new = folder / f"vectors-{number}.faiss"
+    before = int(state_of(database, "trained", default=0))
+    trained = write_sealed(new, dim, old, live, numbers_of(fresh, dim), vectors, before)
+    _to_disk(new)
+    return new.name, trained
 
 
 def _to_disk(path: Path) -> None:

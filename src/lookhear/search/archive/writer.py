@@ -16,7 +16,7 @@ from lookhear.search.archive.codec import Codec, HalfPrecision, Residual
 from lookhear.search.archive.nearest import Sealed
 from lookhear.search.archive.schema import CHUNK
 from lookhear.search.archive.tidy import state_of, sweep, tidy
-from lookhear.search.index import Entry, Source
+from lookhear.search.index import Entry, Source, check_width
 
 __all__ = ["ArchiveWriter"]
 
@@ -39,6 +39,7 @@ class ArchiveWriter:
     # Files -------------------------------------------------------------------------------------------------------
 
     def put(self, entry: Entry) -> None:
+        check_width(entry, self.dim)
         self._drop(entry.path)
         local = entry.local if entry.local is not None else np.zeros((0, self.dim), np.float16)
         chunk = self._next("chunks", -(-len(local) // CHUNK))
