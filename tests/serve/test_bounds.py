@@ -56,6 +56,17 @@ def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
+def test_an_answer_before_the_bodys_end_closes_the_connection() -> None:
+    async def hasty(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 422, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    for body, headers in (([b"x"], []), ([b"x"] * 2, [(b"connection", b"close")])):
+        sent, _ = asyncio.run(talk(Bounds(hasty, Limits()), body, [(b"transfer-encoding", b"chunked")]))
+        assert sent[0]["headers"] == headers
+
+
 def test_a_body_that_does_not_say_is_read_to_the_limit_only() -> None:
     sent, taken = asyncio.run(talk(Bounds(reads_all, Limits(body_bytes=100)), [b"x" * 60] * 1000))
     assert ([m.get("status") for m in sent], taken) == ([413, None], 2)

@@ -242,7 +242,6 @@ def test_an_index_that_is_written_to_is_searched_as_it_is_now(
     archive, client_of, tmp_path, tiny_run, monkeypatch
 ) -> None:
     from lookhear.search.update import index_files
-
     from lookhear.serve import service
 
     monkeypatch.setattr(service, "_AGAIN", 0.0)

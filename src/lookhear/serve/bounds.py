@@ -44,8 +44,12 @@ class _Exchange:
         self.too_large = self.started = False
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        unread = header(scope, "transfer-encoding") is not None or header(scope, "content-length") not in (None, "0")
+
         async def counted() -> Message:
+            nonlocal unread
             message = await receive()
+            unread = unread and message.get("more_body", False)
             self.seen += len(message.get("body", b""))
             if self.seen > self.most:
                 self.too_large = True
@@ -58,6 +62,8 @@ class _Exchange:
             if not self.started:
                 self._start()
                 deadline.reschedule(None)
+                if unread:  # an answer before the body's end: the rest of it is not waited for
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             # A reader that pauses for long holds a connection that others could use; it can go on by a range request.
             async with asyncio.timeout(self.bounds.limits.stall):
                 await send(message)

@@ -45,7 +45,7 @@ class Token:
         scheme, _, given = (header(scope, "authorization") or "").partition(" ")
         if scheme.lower() == "bearer" and self.is_right(given.strip()):
             return True
-        cookies = SimpleCookie[str]()
+        cookies = SimpleCookie()
         try:
             cookies.load(header(scope, "cookie") or "")
         except CookieError:

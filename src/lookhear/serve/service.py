@@ -159,7 +159,8 @@ class Service:
 
         def embed() -> Any:
             sent = decode(data, name, self.limits)
-            return sent, self._searcher.part(**{sent.modality: sent.content})
+            asked: dict[str, Any] = {sent.modality: sent.content}
+            return sent, self._searcher.part(**asked)
 
         try:
             sent, part = await self.decoding(embed)
