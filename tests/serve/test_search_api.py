@@ -69,7 +69,6 @@ def test_more_like_a_moment(client, searcher) -> None:
     told = client.post("/api/search", json={"all": [{"moment": moment}], "k": 3}).json()["hits"]
     part = searcher.part(moment=searcher.answer(hit["file"], hit["start"], hit["end"]))
     assert as_told(told) == as_found(searcher.find([part], k=3))
-    assert hit["file"] in {h["file"] for h in told}
     refused(client.post("/api/search", json={"all": [{"moment": {**moment, "file": 10**6}}]}), 404)
     refused(client.post("/api/search", json={"all": [{"moment": {**moment, "end": 10**6}}]}), 422)
     refused(client.post("/api/search", json={"all": [{"moment": {**moment, "start": 5, "end": 4}}]}), 422)
