@@ -11,7 +11,7 @@ only times it (--rebuild builds anew). Then a process for each number of threads
 each query alone, after fifty for warmth: the time is from a vector to ten ids; "with rows" is to what is told of these
 ten. Recall is of the ten that are exactly nearest, with 95 % of a normal interval over the queries. Opening starts
 after the libraries are loaded, files warm. Bytes are all files of the engine. Adding, deleting and filtering are tried
-once on 2,000 rows, and so is `kill -9` at random moments while batches of 500 are added (--no-trials leaves that out).
+once on 2,400 rows, and so is `kill -9` at random moments while batches of 480 are added (--no-trials leaves that out).
 
 What is not installed is named and skipped: nothing here needs lancedb, usearch or autofaiss. Run it for the record when
 nothing else runs, for the clock is measured.
@@ -85,7 +85,7 @@ def _try(name: str, place: Path, made: Path, kills: int, seed: int) -> dict[str,
     shutil.rmtree(folder, ignore_errors=True)
     out.unlink(missing_ok=True)
     if in_process(small, BUILDERS, name, folder, made) != 0:
-        return {"trial": "no build of 2,000 rows"}
+        return {"trial": "no build of 2,400 rows"}
     left = killed(name, folder, made, kills, seed) if kills else None
     status = in_process(abilities, BUILDERS, name, folder, made, out)
     told = json.loads(out.read_text()) if status == 0 else {"trial": f"failed ({status})"}

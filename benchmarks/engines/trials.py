@@ -18,7 +18,8 @@ from engines.data import LANGUAGES, Data, K, exact, load, rows_beside
 
 __all__ = ["abilities", "killed", "look", "small"]
 
-ROWS, BATCH, BATCHES = 2_000, 500, 36
+ROWS, BATCH, BATCHES = 2_400, 480, 36
+"""Whole recordings, and as many batches as a killed writer may come to."""
 
 
 def small(name: str, folder: Path, made: Path) -> None:
