@@ -1,7 +1,7 @@
 """LookHear's own: rows in SQLite, vectors in a mapped FAISS file, both of one transaction (`lookhear.search.archive`).
 
 Its rows are counted on in their files, so whole recordings are put and taken out. Frames are left out: no other engine
-here holds any. Every batch is a commit.
+here holds any. Every batch is a commit. (Imported late, that torch does not load beside the other engines.)
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from engines.base import Engine, Rows, Settings
-from lookhear.search.index import Entry, Found, Where, create_index, open_index
 
 __all__ = ["Archive"]
 
@@ -32,6 +31,8 @@ class Archive(Engine):
     def build(self, vectors: np.ndarray, rows: Rows, done: Callable[[int], None]) -> None:
         import faiss
 
+        from lookhear.search.index import create_index
+
         faiss.omp_set_num_threads(self.threads)
         about = {"run": "made", "model": "made", "dim": vectors.shape[1], "step": 0.04}
         with create_index(self.folder / "index", about).writing() as writer:
@@ -43,6 +44,8 @@ class Archive(Engine):
 
     @staticmethod
     def _put(writer: Any, vectors: np.ndarray, rows: pa.Table) -> None:
+        from lookhear.search.index import Entry
+
         files = rows.column("file").to_numpy(zero_copy_only=False)
         starts = np.flatnonzero(np.r_[True, files[1:] != files[:-1]])
         for first, end in zip(starts, [*starts[1:], len(rows)]):
@@ -55,11 +58,15 @@ class Archive(Engine):
     def open(self) -> None:
         import faiss
 
+        from lookhear.search.index import open_index
+
         faiss.omp_set_num_threads(self.threads)
         self.index = open_index(self.folder / "index")
-        self.told: dict[int, Found] = {}
+        self.told: dict[int, Any] = {}
 
     def search(self, query: np.ndarray, k: int, setting: Mapping[str, int], language: str | None = None) -> np.ndarray:
+        from lookhear.search.index import Where
+
         where = Where(details={"language": (language,)}) if language else None
         # Its hits tell their rows already, so `answer` has nothing left to look up.
         hits = self.index.search(query[None], k, where)[0]
@@ -70,7 +77,7 @@ class Archive(Engine):
         return [self._row(self.told[int(i)]) for i in ids]
 
     @staticmethod
-    def _row(hit: Found) -> dict[str, Any]:
+    def _row(hit: Any) -> dict[str, Any]:
         place = {"file": hit.source.path.removeprefix(ROOT), "start": hit.start, "end": hit.end}
         return {"id": hit.row, **place, **hit.source.details}
 

@@ -75,6 +75,7 @@ def _size(folder: Path) -> int:
 def measure(name: str, folder: Path, made: Path, threads: int, out: Path) -> None:
     """Opens what was built, asks every query in each setting, one after the other, and writes the figures."""
     data = load(made)
+    ENGINES[name](folder, threads).open()  # loads the libraries, and the files into memory
     engine = ENGINES[name](folder, threads)
     began = time.perf_counter()
     engine.open()
