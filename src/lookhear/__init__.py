@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from lookhear.data.read import open_corpus
     from lookhear.data.schema import Corpus
     from lookhear.recipe import Recipe
-    from lookhear.search.index import open_index
+    from lookhear.search.index import Where, open_index
     from lookhear.search.searcher import Searcher
+    from lookhear.search.update import index_files
     from lookhear.search.spot import spot
     from lookhear.training.train import train
 
@@ -22,6 +23,7 @@ __all__ = [
     "Corpus",
     "Recipe",
     "Searcher",
+    "Where",
     "UserError",
     "__version__",
     "calibrate",
@@ -29,6 +31,7 @@ __all__ = [
     "evaluate",
     "load",
     "open_corpus",
+    "index_files",
     "open_index",
     "spot",
     "train",
@@ -38,11 +41,13 @@ _HOMES = {
     "Corpus": "lookhear.data.schema",
     "Recipe": "lookhear.recipe",
     "Searcher": "lookhear.search.searcher",
+    "Where": "lookhear.search.index",
     "calibrate": "lookhear.api",
     "embed": "lookhear.api",
     "evaluate": "lookhear.api",
     "load": "lookhear.api",
     "open_corpus": "lookhear.data.read",
+    "index_files": "lookhear.search.update",
     "open_index": "lookhear.search.index",
     "spot": "lookhear.search.spot",
     "train": "lookhear.training.train",
