@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from lookhear.recipe import Recipe
     from lookhear.search.index import Where, open_index
     from lookhear.search.searcher import Searcher
-    from lookhear.search.update import index_files
     from lookhear.search.spot import spot
+    from lookhear.search.update import index_files
     from lookhear.training.train import train
 
     __version__: str
@@ -23,15 +23,15 @@ __all__ = [
     "Corpus",
     "Recipe",
     "Searcher",
-    "Where",
     "UserError",
+    "Where",
     "__version__",
     "calibrate",
     "embed",
     "evaluate",
+    "index_files",
     "load",
     "open_corpus",
-    "index_files",
     "open_index",
     "spot",
     "train",
