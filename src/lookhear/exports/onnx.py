@@ -124,17 +124,20 @@ def _sigmoid(x: Any) -> Any:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps the exporter's notes to itself, and Transformers on the path that a graph can be made of."""
-    log, fast = logging.getLogger("torch.onnx"), torch.backends.mha.get_fastpath_enabled()
-    level = log.level
-    log.setLevel(logging.ERROR)
+    """Keeps the exporters' notes to themselves, and Transformers on the path that a graph can be made of."""
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    fast = torch.backends.mha.get_fastpath_enabled()
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
