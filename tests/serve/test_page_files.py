@@ -65,6 +65,7 @@ def test_the_policy_allows_the_one_style_of_wavesurfer():
     style = script[begin : script.index("</style>", begin)].replace("\\n", "\n")
     style = re.sub(r"\$\{this\.getHeight\([^}]*\)\}", height, style)
     assert "${" not in style
+    assert WAVESURFER in _text(PAGE.parent / "shell.py")
     assert "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() == WAVESURFER
 
 

@@ -2,7 +2,7 @@
 
 const MARGIN = 22; // pixels
 export const LOOKS = {
-  audio: { name: "recordings", colour: "--accent" },
+  audio: { name: "segments of recordings", colour: "--accent" },
   image: { name: "pictures", colour: "--second" },
   text: { name: "texts", colour: "--soft" },
 };
