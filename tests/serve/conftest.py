@@ -55,9 +55,9 @@ def make_service(archive, searcher):
     from lookhear.search.searcher import Searcher
     from lookhear.serve.service import Service
 
-    def make(limits=None, index=archive.index):
+    def make(limits=None, index=archive.index, linked=()):
         own = Searcher(index, searcher.model)
-        return Service(own, lambda: Searcher(index, searcher.model), limits)
+        return Service(own, lambda: Searcher(index, searcher.model), limits, linked=linked)
 
     return make
 
@@ -74,7 +74,7 @@ def client(make_service):
 
 
 @pytest.fixture
-def client_of(make_service):
+def client_of(archive, make_service):
     """``client_of(limits, token=…)`` → a client of a service that is otherwise."""
     from contextlib import ExitStack
 
@@ -84,9 +84,9 @@ def client_of(make_service):
 
     with ExitStack() as stack:
 
-        def make(limits=None, index=None, base_url=HOST, **options):
-            service = make_service(limits) if index is None else make_service(limits, index)
-            return stack.enter_context(TestClient(create_app(service, **options), base_url=base_url))
+        def make(limits=None, index=archive.index, linked=(), **options):
+            service = make_service(limits, index, linked)
+            return stack.enter_context(TestClient(create_app(service, **options), base_url=HOST))
 
         yield make
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode, checks
+from serve_checks import in_thread
 
 CHECKS = [
     checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
@@ -25,15 +22,8 @@ ROUTES = [
 @pytest.fixture(scope="module")
 def address(make_service):
     """Where a service answers, in a thread."""
-    from lookhear.serve.app import create_app
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(make_service()), log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(60)
+    with in_thread(make_service()) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,12 @@ def test_links_inside_the_archive_are_followed_and_others_are_not(client, archiv
         assert "leads out of the archive" in why
 
 
+def test_links_into_named_folders_are_followed(client_of, archive, number) -> None:
+    client = client_of(linked=[archive.outside])
+    answer = client.get(f"/media/{number['link-out.wav']}")
+    assert answer.content == (archive.outside / "secret.wav").read_bytes()
+
+
 @pytest.fixture
 def changing(archive, client_of, tmp_path, tiny_run):
     """A client of an index of one folder that tests may change; the folder; name → number."""

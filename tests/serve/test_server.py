@@ -14,6 +14,9 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from serve_checks import in_thread
+
+from lookhear.serve.limits import Limits
 
 
 @contextmanager
@@ -120,6 +123,19 @@ def test_what_is_no_request_does_no_harm(served, sent) -> None:
     assert not answer.startswith(b"HTTP/1.1 200")
     assert b"root:" not in answer
     assert httpx.get(address + "health").status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET"])
+def test_connections_that_bring_no_request_are_closed(make_service, sent) -> None:
+    with in_thread(make_service(Limits(head=0.2))) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as wire:
+            wire.sendall(sent)
+            answer = b""
+            while piece := wire.recv(1 << 16):  # to its end, which only the service brings about
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 200") == sent.endswith(b"GET")
+        assert httpx.get(address + "/health").status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

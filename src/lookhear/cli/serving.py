@@ -19,6 +19,7 @@ __all__ = ["serve"]
 @click.option("--name", "names", multiple=True, help="A further host name that it is reached by, as behind a proxy.")
 @click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
 @click.option("--run", type=FOLDER, help="The run that the index was made with, if it was moved.")
+@click.option("--linked", type=FOLDER, multiple=True, help="A folder that links of the archive may lead into.")
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Searches at one time.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Queries of a forward pass.")
 @click.option("--log", is_flag=True, help="A line for each request, without what was asked.")
@@ -30,6 +31,7 @@ def serve(
     names: tuple[str, ...],
     opened: bool,
     run: Path | None,
+    linked: tuple[Path, ...],
     threads: int,
     batch: int,
     log: bool,
@@ -53,5 +55,5 @@ def serve(
         if opened:
             click.launch(at.address)
 
-    answer(index, at, Limits(batch=batch), run=run, threads=threads, log=log, ready=ready)
+    answer(index, at, Limits(batch=batch), run=run, linked=linked, threads=threads, log=log, ready=ready)
     say("stopped")

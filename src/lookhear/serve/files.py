@@ -32,19 +32,20 @@ def shown(text: str) -> str:
 class Files:
     """Opens what the index lists, and nothing else.
 
-    A link may lead anywhere inside the folders that were indexed (where these are not known, inside the link's own
-    folder), and nowhere else: who may put a link into an archive may not read the machine so.
+    A link may lead to files inside its own folder and inside those that are named, and nowhere else: who may put a
+    link into an archive may not read the machine so.
+
+    Args:
+        linked: folders that links may lead into, such as an annex.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, linked: Sequence[Path] = ()) -> None:
+        self._linked = [folder.resolve() for folder in linked]
         self._same: dict[tuple[str, int, int], bool] = {}  # (path, size, time of change) → still what was indexed
         self._lock = threading.Lock()
 
-    def path(self, source: Source, folders: Sequence[str]) -> Path:
+    def path(self, source: Source) -> Path:
         """Where the content of a file of the index lies, every link followed.
-
-        Args:
-            folders: that were indexed.
 
         Raises:
             Refusal: 404, it is a link to somewhere else, or no plain file; 409, its content has changed; 410, it is
@@ -54,8 +55,8 @@ class Files:
         again = "Bring the index up to date with `lookhear index`."
         try:
             real = given.resolve(strict=True)
-            if real != given:
-                self._check_inside(real, [Path(f) for f in folders] or [given.parent], name)
+            if not any(real.is_relative_to(folder) for folder in (given.parent.resolve(), *self._linked)):
+                raise Refusal(404, f"{name} is a link that leads out of the archive", "Name its folder with --linked.")
             found = real.stat()
             if not stat.S_ISREG(found.st_mode):
                 raise Refusal(404, f"{name} is no plain file", again)
@@ -65,10 +66,6 @@ class Files:
             why = e.strerror if isinstance(e, OSError) else "a link to itself"
             raise Refusal(410, f"{name} cannot be read any more ({why})", again) from None
         return real
-
-    def _check_inside(self, real: Path, roots: list[Path], name: str) -> None:
-        if not any(real.is_relative_to(root.resolve()) for root in roots):
-            raise Refusal(404, f"{name} is a link that leads out of the archive", "Put the file itself there.")
 
     def _unchanged(self, source: Source, real: Path, size: int, modified: int) -> bool:
         """By size and time of change; by its content where only the time is another (a copy, a restored backup)."""

@@ -24,10 +24,12 @@ class Limits:
         offset: hits that paging can pass over.
         uploads, upload_minutes: vectors of uploads that are kept, and for how long after their last use.
         requests: that are worked on at one time; more are told to come back.
+        head: seconds for the head of a request.
         timeout: seconds until the first byte of an answer, the time that the request takes to arrive included.
         stall: seconds that a reader of an answer may pause.
         grace: seconds that requests in flight have left when the service is told to stop.
         connections: open at one time.
+        idle: seconds that one is kept for a further request.
         batch, window: written queries that share a forward pass, and seconds that the first of them waits for others.
         excerpt, peaks: seconds of a recording that are given at once as sound, and as a drawing.
         points: of the map.
@@ -46,10 +48,12 @@ class Limits:
     uploads: int = 256
     upload_minutes: float = 30.0
     requests: int = 256
+    head: float = 15.0
     timeout: float = 30.0
     stall: float = 60.0
     grace: float = 20.0
     connections: int = 1_000
+    idle: int = 30
     batch: int = 64
     window: float = 0.003
     excerpt: float = 60.0

@@ -19,9 +19,10 @@ from typing import Any
 from lookhear.errors import UserError
 from lookhear.serve.gate import is_loopback
 from lookhear.serve.limits import Limits
+from lookhear.serve.protocol import connections
 from lookhear.serve.refusals import library
 
-__all__ = ["LEAST_TOKEN", "Place", "place", "serve"]
+__all__ = ["LEAST_TOKEN", "Place", "configured", "place", "serve"]
 
 LEAST_TOKEN = 8
 """Characters of a token."""
@@ -109,6 +110,7 @@ def serve(
     limits: Limits | None = None,
     *,
     run: Path | str | None = None,
+    linked: Sequence[Path] = (),
     threads: int = 2,
     log: bool = False,
     ready: Callable[[], None] = lambda: None,
@@ -117,13 +119,14 @@ def serve(
 
     Args:
         run: the run that the index was made with, if it was moved.
+        linked: folders that links of the archive may lead into.
         threads: that ask the index at one time.
         ready: called when it answers.
 
     Raises:
         UserError: no index, another model, or the extra is not installed.
     """
-    uvicorn = library("uvicorn")
+    library("uvicorn")
     from lookhear.models.model import Model
     from lookhear.search.index import open_index
     from lookhear.search.searcher import Searcher
@@ -139,19 +142,25 @@ def serve(
         own.index = open_index(index)
         return own
 
-    service = Service(searcher, another, limits, threads)
+    service = Service(searcher, another, limits, threads, linked)
     app = create_app(service, names=at.names, any_address=at.any_address, token=at.token, log=log)
+    server = configured(app, limits)
+    threading.Thread(target=_tell, args=(server, ready), daemon=True).start()
+    with _quiet_end():
+        server.run(sockets=[at.listener])
+
+
+def configured(app: Any, limits: Limits) -> Any:
+    """A uvicorn server of an application, held to the limits that are not the application's."""
+    uvicorn = library("uvicorn")
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, ws="none", http="h11", loop="asyncio",
-        lifespan="on", limit_concurrency=limits.connections, timeout_keep_alive=30,
+        app, log_config=None, access_log=False, server_header=False, ws="none", http=connections(limits.head),
+        loop="asyncio", lifespan="on", limit_concurrency=limits.connections, timeout_keep_alive=limits.idle,
         h11_max_incomplete_event_size=16_384, timeout_graceful_shutdown=max(1, round(limits.grace)),
     )  # fmt: skip
     # Its messages may quote what a request held; what fails in the application is told by ``Shell``.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)
-    server = uvicorn.Server(config)
-    threading.Thread(target=_tell, args=(server, ready), daemon=True).start()
-    with _quiet_end():
-        server.run(sockets=[at.listener])
+    return uvicorn.Server(config)
 
 
 def _tell(server: Any, ready: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +35,7 @@ __all__ = ["Service"]
 T = TypeVar("T")
 _PARTS = 512  # written queries whose vectors are remembered: the next page of hits asks for the same ones
 _BYTES = 64 << 20  # of thumbnails and peaks
+_KEPT = 300.0  # seconds for which what is told of the index as a whole is not made anew
 _AGAIN = 2.0  # seconds for which the size of the index is not asked again
 
 
@@ -46,13 +47,19 @@ class Service:
         open_searcher: another one of the same index and model, for a thread.
         limits: what may be asked of it.
         threads: that ask the index at one time.
+        linked: folders that links of the archive may lead into, beside their own.
 
     Raises:
         UserError: the extra is not installed.
     """
 
     def __init__(
-        self, searcher: Searcher, open_searcher: Callable[[], Searcher], limits: Limits | None = None, threads: int = 2
+        self,
+        searcher: Searcher,
+        open_searcher: Callable[[], Searcher],
+        limits: Limits | None = None,
+        threads: int = 2,
+        linked: Sequence[Path] = (),
     ) -> None:
         self.limits = limits or Limits()
         self.title = shown(Path(searcher.index.path).name)
@@ -65,16 +72,19 @@ class Service:
         self._searchers = Searchers(open_searcher, threads)
         self._batcher = Batcher(searcher.parts, self.limits.batch, self.limits.window, self.metrics.passed)
         self._parts: OrderedDict[str, Any] = OrderedDict()
-        self._files, self._decoding = Files(), ThreadPoolExecutor(2, thread_name_prefix="decoding")
+        self._files = Files(linked)
+        self._decoding = ThreadPoolExecutor(2, thread_name_prefix="decoding")
+        self._uploading = ThreadPoolExecutor(1, thread_name_prefix="uploads")
         self._made = Recent(_BYTES)
-        self._kept: dict[str, tuple[int, Any]] = {}  # what is told of the whole index, and of how many rows it was
+        self._kept: dict[str, tuple[int, float, Any]] = {}  # what is told of the whole index; of how many rows, when
         self._keeping: dict[str, asyncio.Lock] = {}
 
     def close(self) -> None:
         """Ends all threads when they are done."""
         self._batcher.close()
         self._searchers.close()
-        self._decoding.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._decoding, self._uploading):
+            pool.shutdown(wait=True, cancel_futures=True)
         self._searcher.index.close()
 
     # The index ---------------------------------------------------------------------------------------------------
@@ -98,12 +108,13 @@ class Service:
         return self._rows
 
     async def of_index(self, name: str, make: Callable[[Searcher], T]) -> T:
-        """What is told of the index as a whole: made once, and again when its size has changed."""
+        """What is told of the index as a whole: made anew when its size has changed, or some minutes have passed."""
         rows = await self.rows()
-        async with self._keeping.setdefault(name, asyncio.Lock()):
-            if name not in self._kept or self._kept[name][0] != rows:
-                self._kept[name] = (rows, await self.ask(make))
-        found: T = self._kept[name][1]
+        async with self._keeping.setdefault(name, asyncio.Lock()):  # one at a time: the others take what it made
+            kept = self._kept.get(name)
+            if kept is None or kept[0] != rows or time.monotonic() - kept[1] > _KEPT:
+                kept = self._kept[name] = (rows, time.monotonic(), await self.ask(make))
+        found: T = kept[2]
         return found
 
     async def source(self, number: int) -> Source:
@@ -127,8 +138,7 @@ class Service:
         if modality is not None and source.modality != modality:
             kind = "recording" if modality == "audio" else "picture"
             raise Refusal(404, f"file {number} is no {kind}", "Ask for one that is.")
-        folders = self._searcher.index.about.get("folders", ())
-        return source, await self.decoding(lambda: self._files.path(source, folders))
+        return source, await self.decoding(lambda: self._files.path(source))
 
     # What is asked -----------------------------------------------------------------------------------------------
 
@@ -138,16 +148,17 @@ class Service:
         Raises:
             Refusal: 422, the encoder can make nothing of it.
         """
-        if text not in self._parts:
+        part = self._parts.get(text)
+        if part is None:
             self.metrics.queries.inc()
             try:
-                self._parts[text] = await asyncio.wrap_future(self._batcher.submit(text))
+                part = await asyncio.wrap_future(self._batcher.submit(text))
             except UserError as e:
                 raise public(e) from None
-            while len(self._parts) > _PARTS:
-                self._parts.popitem(last=False)
-        part = self._parts[text]
+        self._parts[text] = part
         self._parts.move_to_end(text)
+        if len(self._parts) > _PARTS:
+            self._parts.popitem(last=False)
         return part
 
     async def upload(self, data: bytes, name: str) -> Any:
@@ -163,7 +174,7 @@ class Service:
             return sent, self._searcher.part(**asked)
 
         try:
-            sent, part = await self.decoding(embed)
+            sent, part = await asyncio.get_running_loop().run_in_executor(self._uploading, embed)
         except UserError as e:
             raise public(e) from None
         return self.uploads.add(part, sent.modality, name, sent.seconds)
