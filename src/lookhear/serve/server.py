@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import errno
 import logging
+import os
 import signal
 import socket
 import threading
@@ -127,12 +128,16 @@ def serve(
         UserError: no index, another model, or the extra is not installed.
     """
     library("uvicorn")
+    import torch
+
     from lookhear.models.model import Model
     from lookhear.search.index import open_index
     from lookhear.search.searcher import Searcher
     from lookhear.serve.app import create_app
     from lookhear.serve.service import Service
 
+    # Threads that search at one time and each use all cores get in each other's way.
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // threads))
     limits = limits or Limits()
     searcher = Searcher(index, Model.load(run) if run else None)
 
