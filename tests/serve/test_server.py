@@ -127,7 +127,7 @@ def test_what_is_no_request_does_no_harm(served, sent) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET"])
 def test_connections_that_bring_no_request_are_closed(make_service, sent) -> None:
-    with in_thread(make_service(Limits(head=0.2))) as address:
+    with in_thread(make_service(Limits(head=0.2, idle=1))) as address:
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=60) as wire:
             wire.sendall(sent)

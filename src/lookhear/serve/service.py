@@ -28,6 +28,7 @@ from lookhear.serve.searchers import Searchers
 from lookhear.serve.uploads import Uploads, decode
 
 if TYPE_CHECKING:
+    from lookhear.search.question import Part
     from lookhear.search.searcher import Searcher
 
 __all__ = ["Service"]
@@ -70,8 +71,10 @@ class Service:
         self.uploads = Uploads(self.limits.uploads, self.limits.upload_minutes)
         self.metrics = Metrics(lambda: self._rows, lambda: len(self.uploads))
         self._searchers = Searchers(open_searcher, threads)
-        self._batcher = Batcher(searcher.parts, self.limits.batch, self.limits.window, self.metrics.passed)
-        self._parts: OrderedDict[str, Any] = OrderedDict()
+        self._batcher: Batcher[Part] = Batcher(
+            searcher.parts, self.limits.batch, self.limits.window, self.metrics.passed
+        )
+        self._parts: OrderedDict[str, Part] = OrderedDict()
         self._files = Files(linked)
         self._decoding = ThreadPoolExecutor(2, thread_name_prefix="decoding")
         self._uploading = ThreadPoolExecutor(1, thread_name_prefix="uploads")
@@ -142,7 +145,7 @@ class Service:
 
     # What is asked -----------------------------------------------------------------------------------------------
 
-    async def text(self, text: str) -> Any:
+    async def text(self, text: str) -> Part:
         """The part of a search that a text is, encoded beside those of others.
 
         Raises:
