@@ -50,6 +50,7 @@ FLAGS = {
         *("outs", "kind", "overwrite", "players"),
     },
     "recipes": {"name", "schema"},
+    "serve": {"index", "host", "port", "token", "names", "opened", "run", "linked", "threads", "batch", "log"},
     "compare": {"recipes", "data", "seeds", "out", "changes", "html", "as_json"},
     "tune": {
         *("recipe", "data", "out", "trials", "workers", "searches", "space", "metric", "prune", "changes"),

@@ -62,7 +62,15 @@ def test_the_block_blocks() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["recipes"], ["recipes", "picturebook"], ["train", "--help"], ["search", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["recipes"],
+        ["recipes", "picturebook"],
+        ["train", "--help"],
+        ["search", "--help"],
+        ["serve", "--help"],
+    ],
     ids=" ".join,
 )
 def test_answers_about_itself_need_no_extra_and_load_nothing_heavy(arguments: list[str]) -> None:
