@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -20,13 +20,20 @@ TEXT = frozenset((".txt",))
 _KINDS = (("recordings", AUDIO), ("pictures", IMAGE), ("texts", TEXT))
 
 
-def find_files(paths: Iterable[Path | str], endings: frozenset[str] = AUDIO | IMAGE) -> list[Path]:
+def find_files(
+    paths: Iterable[Path | str],
+    endings: frozenset[str] = AUDIO | IMAGE,
+    on_error: Callable[[OSError], None] | None = None,
+) -> list[Path]:
     """Files as given, and the recordings and pictures in folders and their subfolders, in order of name; each once.
 
     Hidden files and folders (``.name``) inside a folder are passed over, and links to folders are not followed.
 
+    Args:
+        on_error: gets the error of a subfolder that cannot be listed, which is then left out; None raises it.
+
     Raises:
-        UserError: no such path, or nothing in a folder.
+        UserError: no such path, nothing in a folder, or it cannot be listed.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
@@ -35,7 +42,7 @@ def find_files(paths: Iterable[Path | str], endings: frozenset[str] = AUDIO | IM
             continue
         if not path.is_dir():
             raise UserError(f"{path}: no such file or folder", "Check the path.")
-        inside = list(_walk(path, endings))
+        inside = list(_walk(path, endings, on_error or _refuse))
         if not inside:
             kinds = " or ".join(name for name, own in _KINDS if own & endings)
             raise UserError(f"{path}: no {kinds} in this folder", f"Endings looked for: {' '.join(sorted(endings))}.")
@@ -43,8 +50,14 @@ def find_files(paths: Iterable[Path | str], endings: frozenset[str] = AUDIO | IM
     return list(found)
 
 
-def _walk(folder: Path, endings: frozenset[str]) -> Iterator[Path]:
-    for at, folders, names in os.walk(folder):
+def _refuse(error: OSError) -> None:
+    raise UserError(
+        f"{error.filename}: cannot be read ({error.strerror or error})", "Check the folder's permissions."
+    ) from None
+
+
+def _walk(folder: Path, endings: frozenset[str], on_error: Callable[[OSError], None]) -> Iterator[Path]:
+    for at, folders, names in os.walk(folder, onerror=on_error):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in endings:

@@ -288,7 +288,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         )
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
-        found, engine = about["format"], about["engine"]
+        found, engine, _ = about["format"], about["engine"], [about[k] for k in ("run", "model", "dim", "step")]
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{file}: damaged", _AGAIN) from None
     if found != FORMAT:

@@ -7,7 +7,7 @@ command goes on. Nothing is taken out before all folders were looked through.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -49,6 +49,7 @@ class _Plan:
     """What is to be done with the files that were found."""
 
     embed: list[Job] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)  # paths of those that the index has with other content
     copies: list[tuple[Source, Job]] = field(default_factory=list)
     moves: list[tuple[Source, Job]] = field(default_factory=list)
     touched: list[tuple[Source, Job]] = field(default_factory=list)
@@ -69,7 +70,8 @@ def index_files(
 
     Files of before that lie under these folders and are not there any more leave the index; those of other folders
     stay. Whether a file changed is asked of its size and time first, and of its content where these differ. A file that
-    moved, or that another has the content of, is not embedded again. One that cannot be read keeps what it had.
+    moved, or that another has the content of, is not embedded again. A file or subfolder that cannot be read keeps
+    what it had; a folder in which nothing is found (a disk that is not mounted) is an error before anything is done.
 
     Args:
         run: the run folder; the index remembers it.
@@ -83,7 +85,8 @@ def index_files(
         UserError: no run, no files, an index of another model, another writer, or the disk is full.
     """
     roots = [Path(p).absolute() for p in paths]
-    files, model = find_files(roots, AUDIO | IMAGE | TEXT), Model.load(run)
+    closed: list[OSError] = []
+    files, model = find_files(roots, AUDIO | IMAGE | TEXT, on_error=closed.append), Model.load(run)
     files = seen_by(model, files, say)
     about = {
         "run": str(Path(run).resolve()),
@@ -100,11 +103,15 @@ def index_files(
         changes.failed += 1
         on_error(error)
 
+    for error in closed:
+        failed(UserError(f"{error.filename}: cannot be read ({error.strerror})", "Check the folder's permissions."))
     with index.writing() as writer:
         plan = _plan(index.sources(), roots, files, details or Details(), changes, failed, progress)
-        _apply_cheap(writer, plan, changes)
+        plan.gone = [s for s in plan.gone if not _below(s.path, (e.filename for e in closed))]
+        changes.removed = len(plan.gone)
+        _apply_cheap(writer, plan)
         writer.commit()
-        _embed(writer, model, plan.embed, failed, progress)
+        _embed(writer, model, plan, changes, failed, progress)
         for source in plan.gone:
             writer.remove(source)
     if not len(index):
@@ -134,12 +141,10 @@ def _plan(
 ) -> _Plan:
     plan, by_path = _Plan(), {s.path: s for s in known}
     found = {str(f.absolute()): f for f in files}
-    below = [str(r).rstrip("/") + "/" for r in roots]
-    missing = {
-        s.hash: s
-        for s in known
-        if s.path not in found and (any(s.path.startswith(b) for b in below) or not Path(s.path).exists())
-    }
+    missing: dict[bytes, list[Source]] = {}
+    for one in known:
+        if one.path not in found and (_below(one.path, roots) or not Path(one.path).exists()):
+            missing.setdefault(one.hash, []).append(one)
     by_hash = {s.hash: s for s in known if s.path in found}
     for path, file in tqdm(found.items(), desc="looking", unit="file", disable=None if progress else True):
         source, about = by_path.get(path), details.of(path)
@@ -159,44 +164,59 @@ def _plan(
             continue
         _place(plan, job, source, missing, by_hash, changes)
     # What is neither here nor moved; where only single files were named, nothing can be missed.
-    plan.gone = [s for s in missing.values() if any(s.path.startswith(b) for b in below)]
-    changes.removed = len(plan.gone)
+    plan.gone = [s for several in missing.values() for s in several if _below(s.path, roots)]
     return plan
+
+
+def _below(path: str, folders: Iterable[Path | str]) -> bool:
+    return any(path.startswith(str(f).rstrip("/") + "/") for f in folders)
 
 
 def _place(
     plan: _Plan,
     job: Job,
     source: Source | None,
-    missing: dict[bytes, Source],
+    missing: Mapping[bytes, list[Source]],
     by_hash: Mapping[bytes, Source],
     changes: Changes,
 ) -> None:
     """A file that is new, or was written since."""
+    gone = [s for s in missing.get(job.hash, ()) if s.modality == job.modality]
     if source is not None and source.hash == job.hash:
         changes.kept += 1
         plan.touched.append((source, job))
-    elif source is None and job.hash in missing and missing[job.hash].modality == job.modality:
+    elif source is None and gone:
         changes.moved += 1
-        plan.moves.append((missing.pop(job.hash), job))
+        missing[job.hash].remove(gone[0])
+        plan.moves.append((gone[0], job))
     elif job.hash in by_hash and by_hash[job.hash].modality == job.modality:
         changes.copied += 1
         plan.copies.append((by_hash[job.hash], job))
     else:
-        changes.added += source is None
-        changes.changed += source is not None
         plan.embed.append(job)
+        if source is not None:
+            plan.changed.add(job.path)
 
 
 def _as_job(source: Source, details: Mapping[str, str]) -> Job:
     return Job(source.path, source.hash, source.size, source.modified, source.modality, details)
 
 
-def _apply_cheap(writer: Writer, plan: _Plan, changes: Changes) -> None:
+def _apply_cheap(writer: Writer, plan: _Plan) -> None:
     for source, job in [*plan.moves, *plan.touched]:
         writer.touch(source, path=job.path, size=job.size, modified=job.modified, details=job.details)
+    # Where files changed names among each other, what is copied may be about to be replaced by another's content: until
+    # then it lies where no file can lie.
+    replaced, aside = {job.path for _, job in plan.copies}, dict[int, Source]()
+    for source, _ in plan.copies:
+        if source.path in replaced and source.id not in aside:
+            at = f"{source.path}/aside"
+            aside[source.id] = replace(source, path=at)
+            writer.touch(source, path=at, size=source.size, modified=source.modified, details=source.details)
     for source, job in plan.copies:
-        writer.copy(source, _without_vectors(source, job))
+        writer.copy(aside.get(source.id, source), _without_vectors(source, job))
+    for source in aside.values():
+        writer.remove(source)
 
 
 def _without_vectors(source: Source, job: Job) -> Entry:
@@ -205,8 +225,10 @@ def _without_vectors(source: Source, job: Job) -> Entry:
     return job.entry(np.zeros((0, 0), np.float32), seconds=source.seconds)
 
 
-def _embed(writer: Writer, model: Model, jobs: Sequence[Job], failed: OnError, progress: bool) -> None:
-    for n, entry in enumerate(embed_files(model, jobs, on_error=failed, progress=progress), 1):
+def _embed(writer: Writer, model: Model, plan: _Plan, changes: Changes, failed: OnError, progress: bool) -> None:
+    for n, entry in enumerate(embed_files(model, plan.embed, on_error=failed, progress=progress), 1):
         writer.put(entry)
+        changes.changed += entry.path in plan.changed
+        changes.added += entry.path not in plan.changed
         if n % _TOGETHER == 0 or entry.seconds > 600:
             writer.commit()

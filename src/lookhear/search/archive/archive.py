@@ -22,7 +22,7 @@ from lookhear.errors import UserError
 from lookhear.models.model import write_atomically
 from lookhear.search.archive.codec import Codec, HalfPrecision, Residual
 from lookhear.search.archive.nearest import Nearest, Sealed, numbers_of
-from lookhear.search.archive.schema import CHUNK, DATABASE, connect, create, storage_errors
+from lookhear.search.archive.schema import CHUNK, DATABASE, connect, create, holds_files, storage_errors
 from lookhear.search.archive.writer import ArchiveWriter
 from lookhear.search.index import MANIFEST, Found, Source, Where, as_manifest, dates_between, read_manifest
 from lookhear.search.ranges import Ranges, ranges_of
@@ -41,7 +41,7 @@ LOCK = ".writing"
 class ArchiveIndex:
     """See ``Index``. Searching sees what was committed last, also by another process while this one is open."""
 
-    UNFINISHED = frozenset((DATABASE, f"{DATABASE}-journal", LOCK))
+    UNFINISHED = frozenset((DATABASE, f"{DATABASE}-journal", f"{MANIFEST}.part", LOCK))
     """What a process that was killed while it made an empty archive may have left."""
 
     def __init__(self, path: Path) -> None:
@@ -59,6 +59,11 @@ class ArchiveIndex:
         """An empty one in a new or empty folder."""
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if (path / DATABASE).exists() and holds_files(path):
+                raise UserError(
+                    f"{path}: damaged index ({MANIFEST} is missing)",
+                    "Put it back, or delete the folder to make it anew.",
+                )
             for name in cls.UNFINISHED:
                 (path / name).unlink(missing_ok=True)
             create(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lookhear.errors import UserError
 
-__all__ = ["CHUNK", "DATABASE", "connect", "create", "storage_errors"]
+__all__ = ["CHUNK", "DATABASE", "connect", "create", "holds_files", "storage_errors"]
 
 DATABASE = "rows.sqlite"
 CHUNK = 200
@@ -50,6 +50,17 @@ def create(folder: Path) -> None:
             connection.execute(f"PRAGMA page_size = {_PAGE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # what is put away gives its place back
             connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+        finally:
+            connection.close()
+
+
+def holds_files(folder: Path) -> bool:
+    """Whether anything was ever put into the database that is there; not so of one that was never made whole."""
+    with storage_errors(folder):
+        connection = sqlite3.connect(folder / DATABASE, isolation_level=None, timeout=_WAIT)
+        try:
+            made = connection.execute("PRAGMA user_version").fetchone()[0]
+            return bool(made and connection.execute("SELECT count(*) FROM files").fetchone()[0])
         finally:
             connection.close()
 
