@@ -86,15 +86,17 @@ class Sealed:
     def search(self, query: Floats, k: int, only: Ranges | None, size: int) -> tuple[Floats, Integers]:
         """(Q, D) → (Q, k) similarities and rows; −1 where there are fewer. ``size``: rows are below it."""
         library = faiss()
-        probed = min(PROBED, self.index.nlist)
-        selector = None
+        total = max(1, len(self) if only is None else min(len(self), only.total))
+        k, every = min(k, total), self.index.nlist
+        # Of a filter that leaves a tenth, ten times as many lists hold as many rows; and all hits must lie somewhere.
+        probed = min(every, max(PROBED * len(self) // total, -(-4 * k * every // total)))
+        options = {}
         if only is not None:
-            # Of a filter that leaves a tenth, ten times as many lists hold as many rows.
-            probed = min(self.index.nlist, int(probed * max(1.0, len(self) / max(only.total, 1))))
             bits = only.bits(size)
-            selector = library.IDSelectorBitmap(len(bits), library.swig_ptr(bits))
-        parameters = library.SearchParametersIVF(nprobe=probed, sel=selector)
-        scores, rows = self.index.search(query, min(k, max(len(self), 1)), params=parameters)
+            options["sel"] = library.IDSelectorBitmap(len(bits), library.swig_ptr(bits))
+        scores, rows = self.index.search(query, k, params=library.SearchParametersIVF(nprobe=probed, **options))
+        if probed < every and (rows < 0).any():
+            scores, rows = self.index.search(query, k, params=library.SearchParametersIVF(nprobe=every, **options))
         return scores, rows
 
 
@@ -205,10 +207,15 @@ def write_sealed(
 
 
 def _outgrown(index: Any, vectors: Floats) -> bool:
-    """Whether the quantiser would cut much of these (F, D) vectors off."""
+    """Whether the quantiser, which knows the differences of rows from their lists' middles, would cut much off these
+    (F, D) vectors."""
+    if not len(vectors):
+        return False
     low, width = faiss().vector_to_array(index.sq.trained).reshape(2, -1)
-    cut = np.linalg.norm(vectors - np.clip(vectors, low, low + width), axis=1)
-    return bool(len(vectors) and (cut > _CUT).mean() > _OUTSIDE)
+    _, at = index.quantizer.search(np.ascontiguousarray(vectors), 1)
+    rest = vectors - index.quantizer.reconstruct_n(0, index.nlist)[at[:, 0]]
+    cut = np.linalg.norm(rest - np.clip(rest, low, low + width), axis=1)
+    return bool((cut > _CUT).mean() > _OUTSIDE)
 
 
 def numbers_of(fresh: Sequence[tuple[int, bytes]], dim: int) -> Integers:
