@@ -1,4 +1,4 @@
-"""What programs and the page ask: about, uploads, search, map, export; health and metrics."""
+"""What programs and the page ask of the index: about, uploads, search, map, export."""
 
 # Not `from __future__ import annotations`: FastAPI reads annotations of functions made here, whose names only this
 # place knows, because FastAPI itself is imported only when a service is made.
@@ -11,16 +11,13 @@ from lookhear.serve import answering
 from lookhear.serve.archive_map import draw_map
 from lookhear.serve.export import export
 from lookhear.serve.forms import sent_file
-from lookhear.serve.gate import Token
 from lookhear.serve.refusals import Refusal, public
 from lookhear.serve.schemas import (
     About,
     ArchiveMap,
     Export,
-    Health,
     Search,
     SearchAnswer,
-    Session,
     Uploaded,
     refusals,
 )
@@ -44,32 +41,11 @@ _FORM = {
 }
 
 
-def api_routes(service: Service, token: Token | None) -> Any:
+def api_routes(service: Service) -> Any:
     """Routes of the API, as FastAPI takes them."""
     from fastapi import APIRouter, Request, Response
 
     routes = APIRouter(responses=refusals(400, 401, 403, 503, 504))
-
-    @routes.get("/health", tags=["watching"])
-    async def health() -> Health:
-        """Whether the service answers, and how many rows it searches."""
-        return Health(status="ok", rows=await service.rows())
-
-    @routes.get(
-        "/metrics", tags=["watching"], response_class=Response, responses={200: {"content": {"text/plain": {}}}}
-    )
-    async def metrics() -> Response:
-        """What was counted, in the text format of Prometheus."""
-        return Response(service.metrics.text(), media_type=service.metrics.content_type)
-
-    @routes.post("/api/session", status_code=204, tags=["page"], responses=refusals(413, 422))
-    async def session(given: Session) -> Response:
-        """Trades the token for a cookie, which pictures and players send, too."""
-        if token is None:
-            return Response(status_code=204)
-        if not token.is_right(given.token):
-            raise Refusal(401, "this is not the token", "Copy it from where `lookhear serve` was started.")
-        return Response(status_code=204, headers={"set-cookie": token.cookie})
 
     @routes.get("/api/about", tags=["search"])
     async def about() -> About:

@@ -13,6 +13,7 @@ from lookhear.serve.api_routes import api_routes
 from lookhear.serve.bounds import Bounds
 from lookhear.serve.gate import Gate, Token
 from lookhear.serve.media_routes import media_routes
+from lookhear.serve.own_routes import own_routes
 from lookhear.serve.refusals import Refusal, library, public
 from lookhear.serve.service import Service
 from lookhear.serve.shell import Shell
@@ -60,7 +61,8 @@ def create_app(
     # No pages of documentation: FastAPI's load scripts from elsewhere. /openapi.json tells the same.
     app = FastAPI(title="LookHear", version=__version__, lifespan=living, docs_url=None, redoc_url=None)
     key = None if token is None else Token(token)
-    app.include_router(api_routes(service, key))
+    app.include_router(own_routes(service, key))
+    app.include_router(api_routes(service))
     app.include_router(media_routes(service))
 
     @app.head("/", include_in_schema=False)
