@@ -67,6 +67,7 @@ def said_when(tapes: Path) -> dict[str, dict[str, list[tuple[float, float]]]]:
 
 def right(hits, truth, names) -> float:  # type: ignore[no-untyped-def]
     """Share of hits that overlap one of the names' times."""
+
     def meets(hit):  # type: ignore[no-untyped-def]
         times = [t for n in names for t in truth[hit.file].get(n, ())]
         return any(start < hit.end and hit.start < end for start, end in times)
@@ -111,7 +112,9 @@ def main() -> None:
     rows.append(["bytes a segment", "≤ 1,200", f"{on_disk(archive) / counts['segments']:,.0f}"])
     first = min(command(given.threads, "search", archive, "dog") for _ in range(given.repeats))
     rows.append(["start to first answer, s", "≤ 3", f"{first:.1f}"])
-    words = {t: names for t, names in SPOKEN_NAMES.items() if any(names[0] in w for w in said_when(given.tapes).values())}
+    words = {
+        t: names for t, names in SPOKEN_NAMES.items() if any(names[0] in w for w in said_when(given.tapes).values())
+    }
     timed(searcher, list(words))
     for name, values in timed(searcher, list(words)).items():
         goal = "p50 ≤ 60" if name == "all" else "p50 ≤ 10, p99 ≤ 50" if name == "index" else ""

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lookhear.errors import UserError
-from lookhear.search.archive.codec import FITTED, HalfPrecision, train_codec
+from lookhear.search.archive.codec import FITTED, Codec, HalfPrecision, train_codec
 from lookhear.search.archive.nearest import Sealed, numbers_of, write_sealed
 from lookhear.search.archive.schema import CHUNK
 from lookhear.search.ranges import Ranges, ranges_of
 
-__all__ = ["state_of", "sweep", "tidy"]
+__all__ = ["learn_codec", "state_of", "sweep", "tidy"]
 
 MOST_FRESH = 100_000
 """Rows beside the file of vectors, at most: they are held in memory and compared one by one."""
@@ -61,6 +62,22 @@ def tidy(folder: Path, database: sqlite3.Connection, dim: int, most: int | None 
         _seal(folder, database, dim)
 
 
+def learn_codec(database: sqlite3.Connection, frames: NDArray[np.floating]) -> Codec | None:
+    """Trains the codec on (N, D) frames and keeps it, within a transaction; frames of before stay as they are.
+
+    None where a tower hears nothing: then there is no direction to learn.
+    """
+    chosen = np.random.default_rng(0).permutation(len(frames))[: 2 * FITTED]
+    taken = frames[np.sort(chosen)].astype(np.float32)
+    heard = taken[np.linalg.norm(taken, axis=1) > 0]
+    if len(heard) < 256:
+        return None
+    codec = train_codec(np.random.default_rng(0).permutation(heard))
+    database.execute("INSERT INTO codecs VALUES (1, ?)", (codec.data,))
+    state_of(database, "trained_codec", 1)
+    return codec
+
+
 def _shrink(database: sqlite3.Connection, dim: int) -> None:
     """Trains the codec on the frames there are, and writes them anew with it."""
     plain = HalfPrecision(dim)
@@ -69,12 +86,11 @@ def _shrink(database: sqlite3.Connection, dim: int) -> None:
         chosen = sorted(np.random.default_rng(0).permutation(chosen)[: 2 * FITTED // CHUNK].tolist())
     read = "SELECT codes FROM chunks WHERE id = ?"
     frames = np.concatenate([plain.decode(database.execute(read, (i,)).fetchone()[0]) for i in chosen])
-    heard = frames[np.linalg.norm(frames, axis=1) > 0]
-    if len(heard) < 256:  # a tower that hears nothing: there is no direction to learn
-        return
-    codec = train_codec(np.random.default_rng(0).permutation(heard))
     database.execute("BEGIN IMMEDIATE")
-    database.execute("INSERT INTO codecs VALUES (1, ?)", (codec.data,))
+    codec = learn_codec(database, frames)
+    if codec is None:
+        database.execute("ROLLBACK")
+        return
     # Into a table of their own, in order: changed where they lie, they would leave most of each page empty.
     database.execute("CREATE TABLE packed (id INTEGER PRIMARY KEY, codes BLOB)")
     for (number,) in database.execute("SELECT id FROM chunks ORDER BY id").fetchall():
@@ -83,7 +99,6 @@ def _shrink(database: sqlite3.Connection, dim: int) -> None:
     database.execute("DROP TABLE chunks")
     database.execute("ALTER TABLE packed RENAME TO chunks")
     database.execute("UPDATE files SET codec = 1")
-    state_of(database, "trained_codec", 1)
     database.execute("COMMIT")
     _give_back(database)
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookhear.search.archive import nearest
-from lookhear.search.archive.codec import Codec, HalfPrecision, Residual
+from lookhear.search.archive.codec import FITTED, Codec, HalfPrecision, Residual
 from lookhear.search.archive.nearest import Sealed
 from lookhear.search.archive.schema import CHUNK
-from lookhear.search.archive.tidy import state_of, sweep, tidy
+from lookhear.search.archive.tidy import learn_codec, state_of, sweep, tidy
 from lookhear.search.index import Entry, Source, check_width
 
 __all__ = ["ArchiveWriter"]
@@ -42,6 +42,9 @@ class ArchiveWriter:
         check_width(entry, self.dim)
         self._drop(entry.path)
         local = entry.local if entry.local is not None else np.zeros((0, self.dim), np.float16)
+        if self.codec_id == 0 and len(local) >= FITTED:  # hours need not be written twice
+            learn_codec(self.database, local)
+            self._use_codec()
         chunk = self._next("chunks", -(-len(local) // CHUNK))
         for n in range(0, len(local), CHUNK):
             values = (chunk + n // CHUNK, self.codec.encode(local[n : n + CHUNK]))
