@@ -59,7 +59,7 @@ def said_when(tapes: Path) -> dict[str, dict[str, list[tuple[float, float]]]]:
     corpus = lookhear.open_corpus(tapes)
     out: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in corpus.recordings.tolist():
-        times = out.setdefault(str((tapes / corpus.column("audio")[row]).absolute()), {})
+        times = out.setdefault(str(Path(corpus.media("audio", row)).absolute()), {})
         for word in corpus.column("words")[row]:
             times.setdefault(word["word"], []).append((word["start"], word["end"]))
     return out
@@ -112,9 +112,8 @@ def main() -> None:
     rows.append(["bytes a segment", "≤ 1,200", f"{on_disk(archive) / counts['segments']:,.0f}"])
     first = min(command(given.threads, "search", archive, "dog") for _ in range(given.repeats))
     rows.append(["start to first answer, s", "≤ 3", f"{first:.1f}"])
-    words = {
-        t: names for t, names in SPOKEN_NAMES.items() if any(names[0] in w for w in said_when(given.tapes).values())
-    }
+    truth = said_when(given.tapes)
+    words = {t: names for t, names in SPOKEN_NAMES.items() if any(names[0] in said for said in truth.values())}
     timed(searcher, list(words))
     for name, values in timed(searcher, list(words)).items():
         goal = "p50 ≤ 60" if name == "all" else "p50 ≤ 10, p99 ≤ 50" if name == "index" else ""
@@ -122,14 +121,14 @@ def main() -> None:
         rows.append([f"query, {name}: ms, p50 / p99", goal, f"{low:.1f} / {high:.1f}"])
     print(f"{counts['hours']:.1f} hours, {counts['segments']:,.0f} segments, {given.threads} threads\n")
     print(markdown(rows), "\n")
-    print(losses(searcher, words, said_when(given.tapes)))
+    print(losses(searcher, words, truth))
     plain = given.work / "plain"
     if not plain.is_dir():
         codec.FITTED = tidy.FITTED = sys.maxsize  # frames stay in half precision
         lookhear.index_files(given.run, [given.tapes], plain, progress=True)
     exact = Searcher(plain)
     stages.FIRST = int(counts["segments"])
-    print("\nframes in half precision, all segments read again:", percent(exact, words, said_when(given.tapes)))
+    print("\nframes in half precision, all segments read again:", percent(exact, words, truth))
 
 
 def percent(searcher: Searcher, words, truth) -> str:  # type: ignore[no-untyped-def]

@@ -20,7 +20,7 @@ from lookhear.search.ranges import Integers, Ranges
 __all__ = ["EXACT", "Nearest", "Sealed", "numbers_of", "write_sealed"]
 
 Floats = NDArray[np.float32]
-SEALED = 20_000
+SEALED = 5_000
 """Rows up to which they are compared one by one."""
 EXACT = 20_000
 """Rows that a filter leaves up to which they are compared one by one."""
