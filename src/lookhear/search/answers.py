@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 
 from lookhear.core import Hit
@@ -15,7 +16,7 @@ from lookhear.moments import around
 from lookhear.search.files import Modality
 from lookhear.search.index import Found, Index, Source
 from lookhear.search.question import Part
-from lookhear.search.rescore import curve_of, peaks_of, sureness
+from lookhear.search.rescore import curves_of, sureness
 
 __all__ = ["Answer", "Answers", "gather_answers"]
 
@@ -95,15 +96,16 @@ def _placed(index: Index, model: Model, ranked: Iterable[Found], parts: Sequence
             text = index.texts([f])[0] if f.modality == "text" else ""
             yield Answer(f.file, name, 0.0, 0.0, f.score, found=f, text=text)
             continue
-        curve = curve_of(index, f, asked, model.compatibility)
-        if not len(curve):  # its file was taken out meanwhile
+        curves = curves_of(index, f, asked, model.compatibility)
+        if not len(curves):  # its file was taken out meanwhile
             continue
+        curve = curves.amax(1)
         span = around(curve, int(curve.argmax()), step, f.start)
         sure = None
         if len(parts) == 1:
-            found = sureness(model, parts[0], peaks_of(index, [f], parts[0], model.compatibility))
+            found = sureness(model, parts[0], curves.amax(0)[None])
             sure = None if found is None else float(found[0])
-        values = tuple(round(v, 4) for v in curve.tolist())
+        values = tuple(np.round(curve.numpy().astype(np.float64), 4).tolist())
         yield Answer(f.file, name, span.start, min(span.end, f.end), f.score, probability=sure, found=f, curve=values)
 
 

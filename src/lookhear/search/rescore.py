@@ -16,9 +16,9 @@ from lookhear.scoring import Compatibility, read_text
 from lookhear.search.index import Found, Index
 from lookhear.search.question import Part
 
-__all__ = ["Usual", "curve_of", "pad_local", "peaks_of", "readings", "sureness"]
+__all__ = ["Usual", "curves_of", "pad_local", "peaks_of", "readings", "sureness"]
 
-_ROWS = 16  # segments read at once: 2 MB of local vectors of 256 values stay in the cache
+_ROWS = 64  # segments read at once: 2.5 MB of local vectors as an archive keeps them, which stays in the cache
 
 
 def pad_local(local: Sequence[NDArray[np.float32]], step: float) -> Features:
@@ -79,10 +79,10 @@ def _local(
     return pad_local(local, step), torch.from_numpy(reduced)
 
 
-def curve_of(index: Index, found: Found, asked: Tensor, compatibility: Compatibility) -> Tensor:
-    """(N,) score curve of one segment: the highest of the (Q, D) queries' at each frame."""
+def curves_of(index: Index, found: Found, asked: Tensor, compatibility: Compatibility) -> Tensor:
+    """(N, Q) score curves of one segment for (Q, D) queries; N is 0 of what has left the index."""
     features, asked = _local(index, [found], asked, compatibility)
-    return compatibility.curve(features, asked)[0].amax(1)
+    return compatibility.curve(features, asked)[0]
 
 
 def sureness(model: Model, part: Part, peaks: Tensor) -> Tensor | None:

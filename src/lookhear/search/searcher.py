@@ -33,7 +33,7 @@ KINDS: dict[str, Modality | None] = {
     "texts": "text",
     "all": None,
 }
-FIRST = 256
+FIRST = 128
 """Rows that the index gives by their wholes, to be read again by their local vectors."""
 _EACH = 8  # rows at least for each hit wanted: overlapping segments are one moment, and some fall away
 _DEEPEST = 10_000  # hits, counted from the best, beyond which nobody pages
