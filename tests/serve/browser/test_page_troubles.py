@@ -80,7 +80,11 @@ def test_an_upload_that_is_gone_is_asked_for_again(visit, site):
     alert = page.get_by_role("alert").filter(has_text="forgotten")
     alert.wait_for()
     assert "Drop the picture" in alert.inner_text()
+    site.moods.clear()
+    alert.get_by_role("button", name="Search without it").click()
+    page.locator("#hits > li").first.wait_for()
     assert page.locator("#chips li").count() == 0
+    assert site.last("/api/search")["all"] == [{"text": "boat"}]
 
 
 def test_a_service_that_is_gone_is_waited_for(visit, site):
@@ -136,6 +140,7 @@ def test_nothing_serious_for_whoever_cannot_see_it(visit, findings, width, dark)
         page.locator("#hits .tick input").first.check()
         if width < 900 and kind == "moments":
             page.get_by_role("button", name="Filters").click()
+            page.get_by_role("checkbox", name="Ana").wait_for()
         found[kind] = findings(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.goto(f"{one.url}?view=map")

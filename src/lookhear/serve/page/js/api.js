@@ -80,7 +80,7 @@ export async function peaks(file, start, end, bins, signal) {
   return (await ask(`/media/${file}/peaks?${query}`, { signal })).json();
 }
 
-/** A stretch of a recording as a WAV of its own, so that a browser that plays no AIFF or hours-long file can jump in it. */
+/** A stretch of a recording as a WAV of its own: browsers play no AIFF, and cannot jump in what has no index. */
 export async function excerpt(file, start, end, signal) {
   const query = new URLSearchParams({ start: start.toFixed(3), end: end.toFixed(3) });
   return (await ask(`/media/${file}/excerpt?${query}`, { signal })).blob();

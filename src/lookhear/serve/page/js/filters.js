@@ -47,7 +47,7 @@ function column(name, values, state, change) {
 function folders(list, state, change) {
   const choice = make(
     "select",
-    { onchange: () => change.where("folder", choice.value || null) },
+    { onchange: () => change.where("folder", choice.value || null), data: { column: "folder", value: "" } },
     make("option", { value: "", text: "all folders" }),
     ...list.map(([path, n]) => make("option", { value: path, text: `${nearby(path)}  (${count(n)})` })),
   );
@@ -63,9 +63,11 @@ function dates([first, last], state, change) {
       pattern: DATE,
       placeholder: hint,
       title: "a year, or a date as 1957-08-31",
+      data: { column: name, value: "" },
       "aria-label": label,
       onchange: () => {
-        if (input.reportValidity()) change.where(name, input.value.trim());
+        // Later, when the focus is where Tab sends it: the filters are drawn again, and what is in focus then is kept.
+        if (input.reportValidity()) setTimeout(() => change.where(name, input.value.trim()));
       },
     });
     input.value = state.where[name];
@@ -97,8 +99,16 @@ export function render(about, state, change) {
   $("#to-filters").classList.toggle("used", n > 0);
   box.replaceChildren(make("h2", { class: "aside-name", text: "Narrow it" }), ...parts);
   if (n) box.append(button("Clear all filters", "close", change.clear, { class: "plain" }));
+  box.append(button("Show the hits", null, putAway, { class: "go done" }));
   if (held.column)
     box.querySelector(`[data-column="${CSS.escape(held.column)}"][data-value="${CSS.escape(held.value)}"]`)?.focus();
+}
+
+/** Where filters lie over the hits, on narrow screens. */
+function putAway() {
+  $("#filters").classList.remove("open");
+  $("#to-filters").setAttribute("aria-expanded", "false");
+  $("#results").focus();
 }
 
 export function listen() {

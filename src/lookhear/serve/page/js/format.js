@@ -16,6 +16,9 @@ export function clock(seconds, digits = 1) {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
 }
 
+export const lasted = (seconds) =>
+  seconds < 0.0995 ? `${Math.max(1, Math.round(1000 * seconds))} ms` : `${seconds.toFixed(1)} s`;
+
 export function duration(hours) {
   if (hours >= 10) return `${count(Math.round(hours))} hours`;
   if (hours >= 1) return `${hours.toFixed(1)} hours`;

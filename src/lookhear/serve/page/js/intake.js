@@ -6,7 +6,7 @@ import { size } from "./format.js";
 import { say, trouble } from "./notices.js";
 import { remember } from "./previews.js";
 
-/** Sends one file. about: () → what the service said of itself. Returns the part, or null where it was refused or stopped. */
+/** Sends one file. about: () → what the service said of itself. Returns the part; null where it was refused. */
 export async function send(file, about, again = null) {
   const most = about()?.limits?.upload_bytes;
   const name = file.name || "pasted picture";

@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import * as beginning from "./beginning.js";
 import * as box from "./box.js";
+import * as changes from "./changes.js";
 import { $ } from "./dom.js";
 import { counted } from "./format.js";
 import * as filters from "./filters.js";
@@ -12,6 +13,7 @@ import { calm, say, trouble, wait } from "./notices.js";
 import { hush } from "./player.js";
 import * as recorder from "./recorder.js";
 import * as results from "./results.js";
+import * as signIn from "./sign-in.js";
 import { KINDS, address, asked, blank, fromAddress, inWords, query } from "./state.js";
 import * as themes from "./themes.js";
 
@@ -104,21 +106,23 @@ function more(answer) {
 }
 
 function failed(error, from) {
-  if (error.status === 401) return signIn();
-  const gone = error.status === 404 && error.more.upload;
-  if (gone) {
-    // the service keeps what was dropped for some minutes alone
-    error.fix = "Drop the picture or the recording again; the service keeps what is dropped for some minutes only.";
-    state.parts = state.parts.filter((part) => part.upload?.id !== error.more.upload);
-    drawAround();
-  }
+  if (error.status === 401) return signIn.ask();
   if (!from) results.clear();
-  trouble(error, gone ? null : () => find(from));
+  if (error.status === 404 && error.more.upload) forgotten(error);
+  else trouble(error, () => find(from));
+}
+
+/** The service keeps what was dropped or spoken for a while alone. */
+function forgotten(error) {
+  error.fix = "Drop the picture or the recording again; the service keeps what it is given for a while only.";
+  const parts = state.parts.filter((part) => part.upload?.id !== error.more.upload);
+  const rest = asked({ ...state, parts }).some((part) => !part.not);
+  trouble(error, rest ? () => search({ parts }) : null, "Search without it");
 }
 
 const search = (change) => go({ view: "search", ...change });
 
-/** More like a hit, a point of the map or an example: it alone is the query, and what was asked before is one step back. */
+/** More like a hit, a point of the map or an example: it alone is the query; what was asked before is one step back. */
 function like(hit) {
   $("#words").value = "";
   const moment = { file: hit.file, start: hit.start, end: hit.end, name: hit.name };
@@ -127,27 +131,8 @@ function like(hit) {
   $("#words").focus({ preventScroll: true });
 }
 
-const partChanges = {
-  words: (words, parts) => search({ words, parts: [...state.parts, ...parts] }),
-  turn: (i) => search({ parts: state.parts.map((part, j) => (j === i ? { ...part, not: !part.not } : part)) }),
-  drop: (i) => search({ parts: state.parts.filter((_part, j) => j !== i) }),
-  take() {
-    const part = state.parts.at(-1);
-    if (part) search({ words: "", parts: state.parts.slice(0, -1) });
-    return part;
-  },
-};
-
-const filterChanges = {
-  detail(column, value, on) {
-    const { [column]: had = [], ...others } = state.where.details;
-    const has = on ? [...had, value] : had.filter((one) => one !== value);
-    go({ where: { ...state.where, details: has.length ? { ...others, [column]: has } : others } });
-  },
-  where: (name, value) => go({ where: { ...state.where, [name]: value } }),
-  clear: () => go({ where: blank().where }),
-  redraw: drawAround,
-};
+const partChanges = changes.ofParts(() => state, search);
+const filterChanges = changes.ofFilters(() => state, go, drawAround);
 
 async function take(file) {
   const part = await intake.send(
@@ -158,27 +143,11 @@ async function take(file) {
   if (part) search({ parts: [...state.parts, part] });
 }
 
-function signIn() {
-  $("#sign-in").showModal();
-}
-
-async function enter(event) {
-  event.preventDefault();
-  try {
-    await api.signIn($("#token").value);
-  } catch (error) {
-    $("#token-wrong").textContent = error.status === 401 ? "That is not its token." : error.message;
-    return;
-  }
-  $("#sign-in").close();
-  start();
-}
-
 async function start() {
   try {
     about = await api.about();
   } catch (error) {
-    if (error.status === 401) signIn();
+    if (error.status === 401) signIn.ask();
     else trouble(error, start);
     return;
   }
@@ -202,7 +171,6 @@ $("#to-map").addEventListener("click", (event) => {
   event.preventDefault();
   go({ view: "map" });
 });
-$("#sign-in-form").addEventListener("submit", enter);
 addEventListener("popstate", () => {
   state = fromAddress(location.search);
   show();
@@ -211,6 +179,7 @@ box.listen(partChanges, () => about?.limits?.characters);
 filters.listen();
 intake.listen(take);
 recorder.listen(take);
+signIn.listen(start);
 themes.listen();
 keys.listen({ like, kind: (i) => search({ kind: KINDS[i] }) });
 state = fromAddress(location.search);

@@ -23,7 +23,8 @@ function described(hit, shown) {
   const best = hit.curve?.values.length
     ? `; the score is highest, ${Math.max(...hit.curve.values).toFixed(2)}, in the moment marked`
     : "";
-  return `Waveform from ${clock(shown.start)} to ${clock(shown.end)}; the moment is from ${clock(hit.start, 2)} to ${clock(hit.end, 2)}${best}.`;
+  const here = `the moment is from ${clock(hit.start, 2)} to ${clock(hit.end, 2)}`;
+  return `Waveform from ${clock(shown.start)} to ${clock(shown.end)}; ${here}${best}.`;
 }
 
 export function facts(hit) {

@@ -33,14 +33,16 @@ export function calm() {
   $("#problem").replaceChildren();
 }
 
-/** error: a Refusal, or a plain Error. again: what to do once more, or null. */
-export function trouble(error, again = null) {
+const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
+/** error: a Refusal, or a plain Error. again: the way on, if there is one; how it is called. */
+export function trouble(error, again = null, way = "Try again") {
   calm();
   const ways = [];
   if (again)
     ways.push(
       button(
-        "Try again",
+        way,
         null,
         () => {
           calm();
@@ -51,8 +53,8 @@ export function trouble(error, again = null) {
     );
   ways.push(button("Put away", null, calm, { class: "plain" }));
   $("#problem").replaceChildren(
-    make("h2", { text: error.message }),
-    make("p", { text: error.fix ?? "" }),
+    make("h2", { text: sentence(error.message) }),
+    make("p", { text: sentence(error.fix ?? "") }),
     make("div", { class: "acts" }, ...ways),
   );
   $("#problem").hidden = false;

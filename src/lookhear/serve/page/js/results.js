@@ -1,7 +1,7 @@
 // An answer: how many, the hits in their shape, and more of them.
 import { $, button, make } from "./dom.js";
 import { choose, isChosen } from "./chosen.js";
-import { count, counted } from "./format.js";
+import { count, counted, lasted } from "./format.js";
 import { moment } from "./moment.js";
 import { picture } from "./pictures.js";
 import { trouble } from "./notices.js";
@@ -23,7 +23,7 @@ export function clear() {
 
 function heading(state, n, answer) {
   const name = answer.more ? `The first ${counted(n, ONE[state.kind])}` : counted(n, ONE[state.kind]);
-  const took = `${count(answer.rows)} segments in ${answer.seconds < 0.0995 ? `${Math.max(1, Math.round(1000 * answer.seconds))} ms` : `${answer.seconds.toFixed(1)} s`}`;
+  const took = `${count(answer.rows)} segments in ${lasted(answer.seconds)}`;
   return [
     make(
       "h2",
@@ -43,10 +43,10 @@ export function render(state, answer, act) {
     return;
   }
   const scale = scaleOf(answer.hits);
-  const list = make("ol", { class: `hits ${state.kind}`, id: "hits", "aria-labelledby": "sum" });
-  const line_ = make("div", { class: "summary" });
+  const list = make("ol", { class: `hits ${state.kind}`, role: "list", id: "hits", "aria-labelledby": "sum" });
+  const summary = make("div", { class: "summary" });
   const foot = make("div", { class: "foot" });
-  $("#content").append(line_, list, foot);
+  $("#content").append(summary, list, foot);
   const given = { like: act.like, choose: (hit, on) => choose(hit, on, inWords(state)), chosen: isChosen, trouble };
   const append = (more) => {
     const made = more.hits.map((hit) =>
@@ -54,7 +54,7 @@ export function render(state, answer, act) {
     );
     cards.push(...made);
     list.append(...made);
-    line_.replaceChildren(...heading(state, cards.length, more));
+    summary.replaceChildren(...heading(state, cards.length, more));
     foot.replaceChildren(
       ...(more.more
         ? [button("Load more", null, act.more, { class: "plain more", id: "more" })]

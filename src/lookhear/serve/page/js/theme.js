@@ -1,4 +1,4 @@
-// Before the first paint, so that a chosen theme does not flash in after the other one. The only script that is no module.
+// Before the first paint, so that a chosen theme does not flash in after the other: the one script that is no module.
 "use strict";
 try {
   const chosen = localStorage.getItem("lookhear-theme");

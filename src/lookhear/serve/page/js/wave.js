@@ -31,7 +31,10 @@ const colours = () => ({
   cursorColor: colour("--accent"),
 });
 
-/** The score as a line over the waveform, broken where there is none. scale: {low, high}, one for all hits of an answer, so that they can be compared. */
+/**
+ * The score as a line over the waveform, broken where there is none. scale: {low, high}, one for all hits of an answer,
+ * so that they can be compared.
+ */
 function curve(hit, shown, scale) {
   const { start, step, values } = hit.curve;
   const span = shown.end - shown.start;
@@ -41,7 +44,8 @@ function curve(hit, shown, scale) {
   values.forEach((value, i) => {
     if (value === null) return;
     const pen = i && values[i - 1] !== null ? "L" : "M";
-    path += `${pen}${((1000 * (start + (i + 0.5) * step - shown.start)) / span).toFixed(1)} ${height(value).toFixed(1)}`;
+    const across = (1000 * (start + (i + 0.5) * step - shown.start)) / span;
+    path += `${pen}${across.toFixed(1)} ${height(value).toFixed(1)}`;
   });
   return svg(
     "svg",
