@@ -1,10 +1,11 @@
 """Kills indexing at random moments, and asks what is left: python benchmarks/kill_indexing.py --times 50
 
 Files made up by seed (no model: rows of random unit vectors, frames, texts) are put into an archive by another process,
-in transactions, beside removals, copies and moves; its limits are set so low that the file of vectors is written anew
-every few files and frames are put into fewer bytes on the way. It is killed (SIGKILL) after a random time of up to what
-an unbroken run took. Each time the index must open and hold only whole files, in a state that a commit made; then the
-same process goes on until it is done, being killed no more, and must end with the rows and vectors of an unbroken run.
+in transactions, and every seventh is taken out in the end; its limits are set so low that the file of vectors is
+written anew every few files, and frames are put into fewer bytes on the way. It is killed (SIGKILL) after a random time
+of up to what an unbroken run took; where it had ended by then, it is done over. Each time the index must open and hold
+only whole files, each row of which is found; every second time it then goes on until it is done, being killed no more,
+and must end with the rows and vectors of an unbroken run.
 """
 
 from __future__ import annotations
@@ -135,38 +136,43 @@ def unbroken(folder: Path) -> float:
 
 
 def kill_at_random(times: int, seed: int, folder: Path) -> dict[str, object]:
-    """Kills ``times`` runs, each from an empty folder or, every other time, in the archive of the one before.
+    """Kills ``times`` runs: one from an empty folder, one that goes on in the same, and then lets it finish; and anew.
 
     Raises:
         AssertionError: something was lost, torn, or not finished.
     """
     limits()
     rng, took = random.Random(seed), unbroken(folder / "whole")
-    seen = Counter({"killed": 0, "had ended": 0, "finished to the same set": 0})
+    seen = Counter({"killed": 0, "too late": 0, "finished to the same set": 0})
     whole = open_index(folder / "whole")
     check_whole(whole)
-    at = folder / "0"
-    for n in range(times):
-        at = at if n % 2 else folder / str(n)
+    fresh, at = True, folder
+    while seen["killed"] < times:
+        at = folder / str(seen.total()) if fresh else at
         child = start(at)
         time.sleep(rng.uniform(0, took))
         child.send_signal(signal.SIGKILL)
-        seen["had ended" if child.wait() == 0 else "killed"] += 1
-        swept = len(list(at.glob("vectors-*")))
+        late = child.wait() == 0
+        seen["too late" if late else "killed"] += 1
+        seen["left a journal or a file of vectors unnamed"] += left_over(at)
         index = open_index(at)
-        files = check_whole(index)
-        seen["left a journal or a file of vectors unnamed"] += swept > 1 or (at / "rows.sqlite-journal").exists()
-        seen["stopped in the middle"] += 0 < files < FILES
+        seen["held files then"] += check_whole(index) > 0 and not late
         index.close()
-        if n % 2:
+        if not fresh and not late:
             unbroken(at)
+        if not fresh or late:
             done = open_index(at)
             check_whole(done)
             same(done, whole)
             done.close()
             assert len(list(at.glob("vectors-*"))) == 1
             seen["finished to the same set"] += 1
+        fresh = late or not fresh
     return {"times": times, "seed": seed, "seconds of an unbroken run": round(took, 2), **seen}
+
+
+def left_over(folder: Path) -> bool:
+    return (folder / "rows.sqlite-journal").exists() or len(list(folder.glob("vectors-*"))) > 1
 
 
 def main() -> None:

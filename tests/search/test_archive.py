@@ -1,235 +1,23 @@
-"""What only the archive promises: it survives whatever stops a writer, and says in one line what is wrong with it."""
+"""An archive on full and closed disks, damaged, and as large as it should be: nothing lost, one line said."""
 
-import importlib.util
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import check, contents, files, fill, put_all, refused
 from made_up import ABOUT, DIM, Slow, entry, unit
 
 from lookhear.errors import UserError
 from lookhear.search.archive import archive, codec, nearest, tidy
 from lookhear.search.archive.schema import DATABASE
 from lookhear.search.index import Where, create_index, open_index
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def low(monkeypatch):
-    """Limits so low that a small archive goes through all that a large one does."""
-    for name, value in (("MOST_FRESH", 12), ("FITTED", 600), ("GONE", 0.1)):
-        monkeypatch.setattr(tidy, name, value)
-    monkeypatch.setattr(nearest, "SEALED", 4)
-    monkeypatch.setattr(codec, "COMPONENTS", 8)
-    monkeypatch.setattr(codec, "STAGES", 2)
-
-
-def files(first, last):
-    return [entry(f"/tapes/{n}.wav", n, seconds=[1.5, 7.0, 9.5][n % 3]) for n in range(first, last)]
-
-
-def fill(path, first=0, last=12):
-    index = create_index(path, ABOUT)
-    with index.writing() as writer:
-        for e in files(first, last):
-            writer.put(e)
-    return index
-
-
-def contents(path):
-    """Path → vectors and lengths of frames, in a new index object."""
-    index = open_index(path)
-    out = {}
-    for source in index.sources():
-        hits = [source.hit(row) for row in range(source.id, source.id + source.rows)]
-        lengths = np.concatenate([np.linalg.norm(local, axis=1) for local in index.local(hits)])
-        out[source.path] = (index.pooled(hits), lengths)
-    found = index.search(unit(1), len(index) + 5)[0]
-    assert sorted({f.row for f in found}) == sorted(f.row for f in found)
-    assert len(found) == len(index) == sum(len(v) for v, _ in out.values())
-    index.close()
-    return out
-
-
-def check(held, names):
-    """That an archive holds just these files, each whole."""
-    made = {e.path: e for e in files(0, 40)}
-    assert set(held) == {f"/tapes/{n}.wav" for n in names}
-    for path, (vectors, lengths) in held.items():
-        true = made[path]
-        np.testing.assert_allclose(vectors, true.vectors, atol=0.05)
-        parts = [Slow.local(true, n) for n in range(len(true.vectors))]
-        np.testing.assert_allclose(lengths, np.linalg.norm(np.concatenate(parts), axis=1), rtol=0.04)
-
-
-def refused(call, *args, **options):
-    """The one line of a user's mistake."""
-    with pytest.raises(UserError) as e:
-        call(*args, **options)
-    assert "\n" not in str(e.value)
-    return str(e.value)
-
-
-def put_all(index, entries, commit_after=None, before=lambda: None):
-    """In one transaction, or each so many."""
-    with index.writing() as writer:
-        before()
-        for n, e in enumerate(entries, 1):
-            writer.put(e)
-            if commit_after and n % commit_after == 0:
-                writer.commit()
-
-
-# Killed --------------------------------------------------------------------------------------------------------------
-
-
-def test_killed_before_any_statement_it_holds_what_was_committed(tmp_path, low, monkeypatch):
-    """The folder as it is before each statement of a writer is what a killed one leaves."""
-    path, images, real = tmp_path / "i", [], archive.connect
-    fill(path, 0, 3).close()
-    committed = [set(range(3))]
-
-    def watched(folder, write=False):
-        database = real(folder, write)
-        if write:
-
-            def copy(statement):
-                to = tmp_path / "images" / str(len(images))
-                shutil.copytree(folder, to)
-                images.append((to, len(committed)))
-
-            database.set_trace_callback(copy)
-        return database
-
-    monkeypatch.setattr(archive, "connect", watched)
-    index = open_index(path)
-    with index.writing() as writer:
-        for n in range(3, 9):
-            writer.put(files(n, n + 1)[0])
-            if n % 3 == 2:
-                committed.append(set(range(n + 1)))
-                writer.commit()
-        writer.remove(next(s for s in index.sources() if s.path == "/tapes/0.wav"))
-        committed.append(set(range(1, 9)))
-    index.close()
-    monkeypatch.setattr(archive, "connect", real)
-    assert len(images) > 100
-    # A new file of vectors is there, and the commit that names it is not.
-    between = [pair for pair in images if len(list(pair[0].glob("vectors-*"))) > 1]
-    assert len(between) > 2
-    for to, count in dict.fromkeys([*between[:4], *images[:: len(images) // 20]]):
-        held = contents(to)
-        known = {int(Path(p).stem) for p in held}
-        assert known in committed[max(0, count - 2) : count]
-        check(held, known)
-        index = open_index(to)
-        with index.writing() as writer:  # and goes on
-            for e in files(0, 10):
-                if int(Path(e.path).stem) not in known:
-                    writer.put(e)
-        index.close()
-        check(contents(to), range(10))
-        assert len(list(to.glob("vectors-*"))) == 1
-
-
-DIES = """
-import os, signal, sys
-sys.path.insert(0, {tests!r})
-from test_archive import codec, fill, nearest, tidy
-nearest.SEALED = 4
-tidy._to_disk = lambda path: os.kill(os.getpid(), signal.SIGKILL)
-fill({folder!r}, 0, 5)
-"""
-
-
-def test_killed_between_the_file_of_vectors_and_its_commit(tmp_path, low):
-    path = tmp_path / "i"
-    code = DIES.format(tests=str(Path(__file__).parent), folder=path)
-    code = code.replace("PosixPath(", "__import__('pathlib').Path(")
-    died = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
-    assert died.returncode == -signal.SIGKILL, died.stderr
-    assert [p.name for p in path.glob("vectors-*")] == ["vectors-1.faiss"]
-    check(contents(path), range(5))
-    fill(path, 5, 8).close()
-    check(contents(path), range(8))
-    assert len(list(path.glob("vectors-*"))) == 1
-
-
-def killing():
-    spec = importlib.util.spec_from_file_location("kill_indexing", ROOT / "benchmarks" / "kill_indexing.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_killed_at_random_it_goes_on_to_the_same_set(tmp_path, low, times):
-    told = killing().kill_at_random(times, 3, tmp_path)
-    assert told["killed"] + told["had ended"] == times
-    assert told["finished to the same set"] == times // 2
-
-
-def test_searched_while_it_is_written_every_answer_is_right(tmp_path, low):
-    module = killing()
-    made = {e.path: e for e in map(module.made_up, range(module.FILES))}
-    query, asked = unit(1, seed=4)[0], 0
-    child = module.start(tmp_path / "i")
-    index = open_index(tmp_path / "i")
-    while child.poll() is None:
-        hits = index.search(query[None], 20)[0]
-        for hit, local in zip(hits, index.local(hits)):
-            true, place = made[hit.file], hit.row - hit.source.id
-            assert hit.score == pytest.approx(float(true.vectors[place] @ query), abs=0.05)
-            if hit.source.size % 7:  # the others leave in the end
-                parts = module.segments(true)
-                lengths = np.linalg.norm(parts[place], axis=1) if parts else np.zeros(0)
-                np.testing.assert_allclose(np.linalg.norm(local, axis=1), lengths, rtol=0.04)
-        asked += bool(hits)
-    assert child.returncode == 0
-    assert asked > 5
-    assert {s.path for s in index.sources()} == {p for p, e in made.items() if e.size % 7}
-
-
-def test_several_threads_ask_one_index_while_it_is_written(tmp_path, low):
-    index, wrong = fill(tmp_path / "i", 0, 5), []
-    other, stop = open_index(tmp_path / "i"), threading.Event()
-    made = {e.path: e for e in files(0, 30)}
-
-    def ask(seed):
-        query = unit(1, seed)
-        while not stop.is_set():
-            try:
-                for hit in index.search(query, 10)[0]:
-                    true = float(made[hit.file].vectors[hit.row - hit.source.id] @ query[0])
-                    if abs(hit.score - true) > 0.05:
-                        wrong.append(hit)
-            except Exception as e:
-                wrong.append(e)
-                return
-
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    with other.writing() as writer:
-        for n in range(5, 30):
-            writer.put(files(n, n + 1)[0])
-            writer.commit()
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-
 
 # Full and closed disks -----------------------------------------------------------------------------------------------
 
