@@ -22,6 +22,7 @@ from lookhear.audio import (
     load_excerpt,
     normalise,
     pad_audio,
+    samples_of,
     speech_frames,
     stream_audio,
 )
@@ -319,3 +320,30 @@ def test_pad_audio() -> None:
     padded = pad_audio([np.array([1, 2, 3], np.float32), np.array([4], np.float32)])
     assert padded.values.tolist() == [[1, 2, 3], [4, 0, 0]]
     assert padded.mask.tolist() == [[True] * 3, [True, False, False]]  # type: ignore[union-attr]
+
+
+def test_a_header_that_does_not_say_how_long_it_is(tmp_path):
+    """FLAC's STREAMINFO with 0 samples, as programs write that stream."""
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 40_000).astype(np.float32)
+    path = tmp_path / "a.flac"
+    sf.write(path, wave, 16_000)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    for read in (load_audio, samples_of):
+        with pytest.raises(UserError, match="does not say how long"):
+            read(path)
+    with pytest.raises(UserError, match="damaged recording"):
+        list(stream_audio(path))
+
+
+@pytest.mark.parametrize("rate", [1, 999, 1 << 31])
+def test_rates_that_nobody_records_at(tmp_path, rate):
+    path = tmp_path / "a.wav"
+    sf.write(path, np.full(4_000, 0.5), 16_000)
+    data = bytearray(path.read_bytes())
+    data[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"Hz|not a readable recording"):
+        load_audio(path)

@@ -39,6 +39,8 @@ FOREIGN = frozenset(
     (".mp4", ".m4a", ".m4b", ".m4v", ".mov", ".aac", ".wma", ".wmv", ".mkv", ".mka", ".webm", ".avi", ".mpg", ".amr")
 )
 """Endings of sound and video that libsndfile does not read."""
+_RATES = (1_000, 768_000)  # Hz; resampling from what lies outside needs filters of gigabytes
+_UNTOLD = 1 << 60  # samples that a header promises which does not know
 _SILENT = 1e-5  # peak amplitude: below one step of 16-bit audio
 
 
@@ -58,18 +60,32 @@ def _open(source: Path | str | bytes, name: str):  # type: ignore[no-untyped-def
         if isinstance(source, bytes):
             if not source:
                 raise UserError(f"{name}: empty recording (0 bytes)", "Record or copy it again.")
-            return sf.SoundFile(_in_memory(source))
+            return _of_usual_rate(sf.SoundFile(_in_memory(source)), name)
         path = Path(source)
         if not path.is_file():
             raise UserError(f"{name}: no such recording", "Check the path.")
         if path.stat().st_size == 0:
             raise UserError(f"{name}: empty recording (0 bytes)", "Record or copy it again.")
-        return sf.SoundFile(path)
+        return _of_usual_rate(sf.SoundFile(path), name)
     except sf.LibsndfileError as e:
         fix = "Give WAV, FLAC, OGG or MP3 (convert others with ffmpeg), or copy it again if it is damaged."
         if not isinstance(source, bytes) and Path(source).suffix.lower() in FOREIGN:
             fix = f"Install ffmpeg and convert it: {conversion(source)}"
         raise UserError(f"{name}: not a readable recording ({e.error_string.rstrip('.')})", fix) from None
+
+
+def _of_usual_rate(file, name: str):  # type: ignore[no-untyped-def]
+    if not _RATES[0] <= file.samplerate <= _RATES[1]:
+        rate = file.samplerate
+        file.close()
+        raise UserError(f"{name}: a recording at {rate} Hz", "Its header is damaged: export it again from the source.")
+    return file
+
+
+def _check_told(file, name: str) -> None:  # type: ignore[no-untyped-def]
+    """Refuses a header that does not say how many samples there are: libsndfile loses its way at their end."""
+    if file.frames >= _UNTOLD:
+        raise UserError(f"{name}: does not say how long it is", "Export it again, as WAV for example.")
 
 
 def conversion(path: Path | str) -> str:
@@ -126,11 +142,12 @@ def load_audio(source: Path | str | bytes, name: str | None = None) -> Wave:
     name = name or (str(source) if not isinstance(source, bytes) else "recording")
     with _open(source, name) as file:
         _check_whole(file, name)
+        _check_told(file, name)
         try:
             frames = file.read(dtype="float32", always_2d=True)
         except sf.LibsndfileError as e:
             raise UserError(f"{name}: damaged recording ({e.error_string.rstrip('.')})", "Copy it again.") from None
-        if 0 < file.frames < (1 << 60) and len(frames) < file.frames:
+        if len(frames) < file.frames:
             raise UserError(f"{name}: truncated recording ({len(frames)} of {file.frames} samples)", "Copy it again.")
         wave, rate = frames[:, 0] if frames.shape[1] == 1 else frames.mean(1, dtype=np.float32), file.samplerate
     _check_samples(wave, name)
@@ -143,10 +160,11 @@ def samples_of(source: Path | str | bytes, name: str | None = None) -> int:
     """Samples that ``load_audio`` gives of a recording, by its header alone.
 
     Raises:
-        UserError: empty, or no recording.
+        UserError: empty, no recording, or a header that does not say it.
     """
     name = name or (str(source) if not isinstance(source, bytes) else "recording")
     with _open(source, name) as file:
+        _check_told(file, name)
         up = RATE // math.gcd(file.samplerate, RATE)
         down = file.samplerate // math.gcd(file.samplerate, RATE)
         return int(-(-file.frames * up // down))
@@ -194,7 +212,7 @@ def stream_audio(path: Path | str, seconds: float = 60.0, overlap: float = 2.0) 
             tail = piece[-keep:] if keep else piece[:0]
         if seen == 0:
             raise UserError(f"{name}: the recording has no samples", "Record or export it again.")
-        if 0 < file.frames < (1 << 60) and seen < file.frames:
+        if 0 < file.frames < _UNTOLD and seen < file.frames:
             raise UserError(f"{name}: truncated recording ({seen} of {file.frames} samples)", "Copy it again.")
     if peak < _SILENT:
         raise UserError(f"{name}: the recording is silent", "Check the microphone or the export.")
