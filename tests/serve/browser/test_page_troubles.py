@@ -98,6 +98,31 @@ def test_a_service_that_is_gone_is_waited_for(visit, site):
     until(page, "document.querySelector('.sum')?.textContent.endsWith('for lake')")
 
 
+def test_a_recording_that_is_gone_is_told_where_one_looks(visit, site):
+    page = visit().search("boat")
+    site.moods["/media/14/excerpt"] = (410, {"error": "tape-14.wav is gone", "fix": "Index the folder again."})
+    page.locator("#hits > li").nth(14).locator(".play").click()
+    page.get_by_role("alert").filter(has_text="tape-14.wav is gone").wait_for()
+    box = page.locator("#problem").bounding_box()
+    assert 0 <= box["y"] <= 860 - box["height"]  # in sight, though the page is scrolled down
+    assert page.evaluate("scrollY") > 300
+    site.moods.clear()
+    page.locator("#hits > li").nth(14).locator(".play").click()
+    until(page, "window.__sounds.some((a) => a.currentTime > 0)")
+
+
+def test_another_file_can_be_chosen_after_a_refused_one(visit, site):
+    site.moods["/api/uploads"] = (415, {"error": "That is no picture", "fix": "Take another."})
+    page = visit().search("boat")
+    page.locator("#file").set_input_files({"name": "hens.jpg", "mimeType": "image/jpeg", "buffer": jpeg(2, 100)})
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose another").click()
+    site.moods.clear()
+    chooser.value.set_files({"name": "cows.jpg", "mimeType": "image/jpeg", "buffer": jpeg(3, 100)})
+    page.locator("#chips .what", has_text="cows.jpg").wait_for()
+    assert page.locator("#problem").is_hidden()
+
+
 def test_nothing_found_names_ways_on(visit, site):
     page = visit().open("?q=nothing&not=rain&by.speaker=Ana")
     page.get_by_role("heading", name="No moments found").wait_for()

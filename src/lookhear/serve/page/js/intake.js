@@ -6,18 +6,15 @@ import { size } from "./format.js";
 import { say, trouble } from "./notices.js";
 import { remember } from "./previews.js";
 
+const another = () => $("#file").click();
+
 /** Sends one file. about: () → what the service said of itself. Returns the part; null where it was refused. */
 export async function send(file, about, again = null) {
   const most = about()?.limits?.upload_bytes;
   const name = file.name || "pasted picture";
   if (most && file.size > most) {
-    trouble(
-      new api.Refusal(
-        413,
-        `${name} is too large`,
-        `It has ${size(file.size)}; the service takes ${size(most)} at most.`,
-      ),
-    );
+    const fix = `It has ${size(file.size)}; the service takes ${size(most)} at most.`;
+    trouble(new api.Refusal(413, `${name} is too large`, fix), another, "Choose another");
     return null;
   }
   const stop = new AbortController();
@@ -33,7 +30,8 @@ export async function send(file, about, again = null) {
       const { audio = [], image = [] } = about()?.endings ?? {};
       if (audio.length + image.length) error.fix = `${error.fix} It reads ${[...image, ...audio].join(" ")}.`;
     }
-    trouble(error, again && (error.status === 0 || error.status >= 429) ? again : null);
+    if (error.status === 0 || error.status >= 429) trouble(error, again);
+    else trouble(error, another, "Choose another");
     return null;
   } finally {
     done();

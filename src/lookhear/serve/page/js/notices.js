@@ -33,7 +33,8 @@ export function calm() {
   $("#problem").replaceChildren();
 }
 
-const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+/** With a capital, unless it begins with the name of a file. */
+const sentence = (words) => (/^[a-z]+[\s,]/.test(words) ? words.charAt(0).toUpperCase() + words.slice(1) : words);
 
 /** error: a Refusal, or a plain Error. again: the way on, if there is one; how it is called. */
 export function trouble(error, again = null, way = "Try again") {

@@ -52,6 +52,8 @@ function drawLevel(canvas, piece) {
   pen.fillRect(canvas.width - 3, (canvas.height - height) / 2, 2, height);
 }
 
+const instead = (error, fix) => trouble(Object.assign(error, { fix }), () => $("#file").click(), "Choose a recording");
+
 /** `take(file)` gets each spoken query. */
 export function listen(take) {
   const panel = $("#speaking");
@@ -71,7 +73,7 @@ export function listen(take) {
       return;
     }
     if (seconds < 0.2) {
-      trouble(Object.assign(new Error("Nothing was heard"), { fix: "Speak a little longer." }));
+      trouble(Object.assign(new Error("Nothing was heard"), { fix: "Speak a little longer." }), begin);
       return;
     }
     spoken += 1;
@@ -80,14 +82,12 @@ export function listen(take) {
   const begin = async () => {
     hush();
     if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) {
-      trouble(
-        Object.assign(new Error("The microphone is out of reach"), {
-          fix: "Browsers open it only on this machine itself or over https. Drop a recording instead.",
-        }),
-      );
+      const fix = "Browsers open it only on this machine itself or over https. Drop a recording instead.";
+      instead(new Error("The microphone is out of reach"), fix);
       return;
     }
     const made = new Take();
+    $("#speak").disabled = true; // while the browser asks whether it may
     try {
       await made.start((piece, seconds) => {
         if (now !== made) return;
@@ -101,8 +101,10 @@ export function listen(take) {
         `The microphone cannot be used (${error.name})`,
         "Drop a recording instead.",
       ];
-      trouble(Object.assign(new Error(what), { fix }));
+      instead(new Error(what), fix);
       return;
+    } finally {
+      $("#speak").disabled = false;
     }
     now = made;
     $("#spoken").textContent = "0.0 s";

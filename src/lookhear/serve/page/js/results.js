@@ -35,6 +35,16 @@ function heading(state, n, answer) {
   ];
 }
 
+function loader(more) {
+  const load = async () => {
+    next.disabled = true;
+    await more();
+    next.disabled = false; // still there if it failed
+  };
+  const next = button("Load more", null, load, { class: "plain more", id: "more" });
+  return next;
+}
+
 /** act: {like(hit), more(), search(change)}. Draws a first answer. */
 export function render(state, answer, act) {
   clear();
@@ -55,11 +65,7 @@ export function render(state, answer, act) {
     cards.push(...made);
     list.append(...made);
     summary.replaceChildren(...heading(state, cards.length, more));
-    foot.replaceChildren(
-      ...(more.more
-        ? [button("Load more", null, act.more, { class: "plain more", id: "more" })]
-        : [make("p", { class: "soft", text: "That is all." })]),
-    );
+    foot.replaceChildren(...(more.more ? [loader(act.more)] : [make("p", { class: "soft", text: "That is all." })]));
     return made;
   };
   append(answer);
