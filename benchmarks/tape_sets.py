@@ -15,7 +15,7 @@ import lookhear
 from lookhear.data.schema import Corpus
 from lookhear.data.tapes import Tapes, string_tapes
 from lookhear.recipe import load_recipe
-from lookhear.tasks.keywords import content_words
+from lookhear.wording import content_words
 from tape_scores import Said, Truth
 
 __all__ = ["DIGITS", "SETS", "TapeSet", "open_set"]

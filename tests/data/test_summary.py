@@ -22,7 +22,7 @@ from lookhear.data.schema import SCHEMA, Corpus
 from lookhear.data.summary import CAPTIONS, SECONDS, Histogram, summarise
 from lookhear.data.tally import count_words, picture_numbers
 from lookhear.data.terminal import bars, table
-from lookhear.tasks.keywords import tokens
+from lookhear.wording import tokens
 
 EXTRA = [pa.field("seconds", pa.float64()), pa.field("image_hash", pa.binary())]
 

@@ -17,7 +17,7 @@ from lookhear.search.index import Entry, Found, Source, create_index
 from lookhear.search.question import Part
 from lookhear.search.rescore import pad_local, readings
 from lookhear.search.searcher import Searcher
-from lookhear.tasks.keywords import content_words
+from lookhear.wording import content_words
 
 STEP = 0.04
 

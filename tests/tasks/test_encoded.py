@@ -18,7 +18,7 @@ from lookhear.models.images import VectorTower
 from lookhear.tasks import Retrieval, Spotting
 from lookhear.tasks.base import CHUNK, Encoded, steady
 from lookhear.tasks.evaluate import evaluate
-from lookhear.tasks.keywords import content_words
+from lookhear.wording import content_words
 
 
 def wav(amplitude, samples):

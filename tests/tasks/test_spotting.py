@@ -16,9 +16,10 @@ from sklearn.metrics import average_precision_score
 from lookhear.core import Features
 from lookhear.errors import UserError
 from lookhear.tasks.base import Encoded
-from lookhear.tasks.keywords import labels_of, tokens, truth_table
+from lookhear.tasks.keywords import labels_of, truth_table
 from lookhear.tasks.spotting import Spotting
 from lookhear.tasks.tables import tables
+from lookhear.wording import tokens
 
 E = torch.eye(6)
 

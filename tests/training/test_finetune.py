@@ -25,12 +25,12 @@ from lookhear.models.speech import LocalTower
 from lookhear.models.teacher import ClipTeacher, Teacher
 from lookhear.objectives.contrastive import InfoNCE
 from lookhear.recipe import Data, Optimisation, Recipe
-from lookhear.tasks.keywords import content_words, tokens
 from lookhear.training import fit as loop
 from lookhear.training import train as runs
 from lookhear.training.bridge import bridge, captioned, told
 from lookhear.training.finetune import CaptionBatches, finetune
 from lookhear.training.pictures import look, picture_tensor
+from lookhear.wording import content_words, tokens
 
 transformers = pytest.importorskip("transformers", reason="needs the 'text' extra")
 pytest.importorskip("peft", reason="needs the 'finetune' extra")

@@ -12,7 +12,8 @@ from lookhear.audio import load_audio
 from lookhear.core import RATE
 from lookhear.data.schema import Corpus
 from lookhear.tasks.base import Encoded
-from lookhear.tasks.keywords import occurrences, tokens
+from lookhear.tasks.keywords import occurrences
+from lookhear.wording import tokens
 
 __all__ = ["found_words", "ranked_pictures"]
 

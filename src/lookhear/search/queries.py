@@ -15,7 +15,7 @@ from lookhear.core import Features, pool
 from lookhear.data.images import load_image
 from lookhear.errors import UserError
 from lookhear.models.model import Model
-from lookhear.tasks.keywords import content_words
+from lookhear.wording import content_words
 
 __all__ = ["Asked", "pictured", "spoken", "without", "written"]
 

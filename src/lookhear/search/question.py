@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lookhear.core import Features, pool
 from lookhear.models.model import Model
-from lookhear.tasks.keywords import content_words
+from lookhear.wording import content_words
 
 __all__ = ["Part", "moment_part", "shown_part", "written_parts"]
 

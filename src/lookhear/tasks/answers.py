@@ -20,7 +20,8 @@ from lookhear.errors import UserError
 from lookhear.locators.base import Locator
 from lookhear.moments import LEAST, peaks
 from lookhear.tasks.base import Encoded, steady
-from lookhear.tasks.keywords import Asked, occurrences, tokens
+from lookhear.tasks.keywords import Asked, occurrences
+from lookhear.wording import tokens
 
 __all__ = ["Answers", "Calibration", "Moments", "Occurrences", "Said", "ask", "moments_of", "said_in"]
 

@@ -21,8 +21,8 @@ from lookhear.errors import UserError
 from lookhear.locators.base import Asked, Locator
 from lookhear.models.images import VectorTower
 from lookhear.scoring import Compatibility, read_text
-from lookhear.tasks.keywords import content_words
 from lookhear.tasks.resampling import Resampled
+from lookhear.wording import content_words
 
 __all__ = ["Embedder", "Encoded", "Task", "figure", "primary_value", "steady"]
 

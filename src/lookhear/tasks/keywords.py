@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -14,25 +13,12 @@ from pydantic import PositiveInt, field_validator, model_validator
 from lookhear.core import Section
 from lookhear.data.schema import Corpus
 from lookhear.errors import did_you_mean
-from lookhear.tasks.stopwords import STOP_WORDS
+from lookhear.wording import STOP_WORDS, tokens
 
-__all__ = ["KeywordSection", "content_words", "labels_of", "occurrences", "tokens", "truth_table"]
+__all__ = ["KeywordSection", "labels_of", "occurrences", "truth_table"]
 
 Asked = dict[str, tuple[str, ...]]
 """Word → the values that make it true: itself, or what it is called in the truth column."""
-
-_TOKEN = re.compile(r"\w+(?:['’-]\w+)*")
-_MOST = 100  # words of one text: more than a sentence has, and a pasted book must not fill memory
-
-
-def tokens(text: str) -> list[str]:
-    """Lower-cased words of a text; inner hyphens and apostrophes belong to the word, other punctuation does not."""
-    return _TOKEN.findall(text.lower())
-
-
-def content_words(text: str) -> list[str]:
-    """The words of a text that are not (English) function words, each once, in order; at most a hundred."""
-    return list(dict.fromkeys(w for w in tokens(text) if w not in STOP_WORDS))[:_MOST]
 
 
 class KeywordSection(Section):

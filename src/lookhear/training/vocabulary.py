@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lookhear.tasks.stopwords import STOP_WORDS
+from lookhear.wording import STOP_WORDS
 
 __all__ = ["said_by_group", "vocabulary"]
 

@@ -1,8 +1,13 @@
-"""English words without content of their own, left out when keywords are chosen by frequency."""
+"""The words of a written text, and those among them that say something."""
 
 from __future__ import annotations
 
-__all__ = ["STOP_WORDS"]
+import re
+
+__all__ = ["STOP_WORDS", "content_words", "tokens"]
+
+_TOKEN = re.compile(r"\w+(?:['’-]\w+)*")
+_MOST = 100  # words of one text: more than a sentence has, and a pasted book must not fill memory
 
 _WORDS = """
 a about above across after again against all almost along also although always am among an and another any are
@@ -18,3 +23,14 @@ with within without would yet you your yours yourself
 """
 
 STOP_WORDS = frozenset(_WORDS.split())
+"""English words without content of their own, left out when keywords are chosen by frequency."""
+
+
+def tokens(text: str) -> list[str]:
+    """Lower-cased words of a text; inner hyphens and apostrophes belong to the word, other punctuation does not."""
+    return _TOKEN.findall(text.lower())
+
+
+def content_words(text: str) -> list[str]:
+    """The words of a text that are not (English) function words, each once, in order; at most a hundred."""
+    return list(dict.fromkeys(w for w in tokens(text) if w not in STOP_WORDS))[:_MOST]
