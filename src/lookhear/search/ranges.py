@@ -18,6 +18,7 @@ class Ranges:
     def __init__(self, ranges: Integers) -> None:
         self.first, self.count = ranges[:, 0], ranges[:, 1]
         self.total = int(self.count.sum())
+        self._bits: tuple[int, NDArray[np.uint8]] = (-1, np.zeros(0, np.uint8))
 
     def rows(self) -> Integers:
         """All of them, (total,)."""
@@ -42,7 +43,12 @@ class Ranges:
         return (at >= 0) & (rows < self.first[at] + self.count[at])
 
     def bits(self, size: int) -> NDArray[np.uint8]:
-        """One bit for each row below ``size``, as FAISS takes them."""
+        """One bit for each row below ``size``, as FAISS takes them; made once."""
+        if self._bits[0] != size:
+            self._bits = (size, self._drawn_up(size))
+        return self._bits[1]
+
+    def _drawn_up(self, size: int) -> NDArray[np.uint8]:
         marks = np.zeros(size + 1, dtype=np.int8)
         inside = self.first < size
         np.add.at(marks, self.first[inside], 1)

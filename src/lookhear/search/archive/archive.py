@@ -36,6 +36,7 @@ _CODES = f"""SELECT f.codec, c.codes FROM files f JOIN chunks c
              ON c.id BETWEEN f.chunk + ? AND f.chunk + min(?, (f.frames - 1) / {CHUNK})
              WHERE f.id = ? AND f.frames > 0 ORDER BY c.id"""
 LOCK = ".writing"
+_CHOSEN = 32  # filters whose rows are remembered
 
 
 class ArchiveIndex:
@@ -107,6 +108,7 @@ class ArchiveIndex:
         self._nearest = Nearest(sealed, numbers_of(fresh, self.dim), vectors)
         self._size = int(state.get("rows", 0))
         self._newest = int(state.get("trained_codec", 0))
+        self._chosen: dict[str, Ranges | None] = {}
         self._seen = seen
 
     def sources(self) -> list[Source]:
@@ -122,7 +124,7 @@ class ArchiveIndex:
         if query.ndim != 2 or query.shape[1] != self.dim:
             raise UserError(f"queries of shape {query.shape}", f"This index takes (Q, {self.dim}).")
         self._refresh()
-        only = None if where is None or where.everything else self._ranges(where)
+        only = self._only(where)
         query = np.ascontiguousarray(query, dtype=np.float32)
         wanted = k
         while True:
@@ -148,6 +150,18 @@ class ArchiveIndex:
             if last is not None and last.id <= row < last.id + last.rows:
                 known[row] = last
         return known
+
+    def _only(self, where: Where | None) -> Ranges | None:
+        """``_ranges``, made once for what is committed; None where all rows count."""
+        if where is None or where.everything:
+            return None
+        key = repr(where)
+        if key not in self._chosen:
+            if len(self._chosen) >= _CHOSEN:
+                self._chosen.clear()
+            found = self._ranges(where)
+            self._chosen[key] = None if found.total == len(self) else found
+        return self._chosen[key]
 
     def _ranges(self, where: Where) -> Ranges:
         """The rows that count."""

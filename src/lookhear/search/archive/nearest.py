@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 SEALED = 5_000
 """Rows up to which they are compared one by one."""
 EXACT = 20_000
-"""Rows that a filter leaves up to which they are compared one by one."""
+"""Rows that a filter leaves up to which all of them are compared."""
 PROBED = 32
 """Lists that are looked through for a query, of ``lists(n)``."""
 _SAMPLE = 64  # rows a list that the lists are trained on
@@ -92,6 +92,7 @@ class Sealed:
         probed = min(every, max(PROBED * len(self) // total, -(-4 * k * every // total)))
         options = {}
         if only is not None:
+            probed = every if only.total <= EXACT else probed
             bits = only.bits(size)
             options["sel"] = library.IDSelectorBitmap(len(bits), library.swig_ptr(bits))
         scores, rows = self.index.search(query, k, params=library.SearchParametersIVF(nprobe=probed, **options))
@@ -132,13 +133,7 @@ class Nearest:
         scores = query @ self.fresh[keep].T
         found = np.broadcast_to(rows, scores.shape)
         if self.sealed is not None and len(self.sealed):
-            if only is not None and only.total <= EXACT:
-                wanted = only.rows()
-                vectors, here = self.sealed.vectors(wanted)
-                more_scores = query @ vectors[here].T
-                more_rows = np.broadcast_to(wanted[here], more_scores.shape)
-            else:
-                more_scores, more_rows = self.sealed.search(query, k, only, size)
+            more_scores, more_rows = self.sealed.search(query, k, only, size)
             scores = np.concatenate([scores, np.where(more_rows < 0, -np.inf, more_scores)], axis=1)
             found = np.concatenate([found, more_rows], axis=1)
         if scores.shape[1] > 4 * k:  # most of them need no order
