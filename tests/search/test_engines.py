@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from made_up import ABOUT, DIM, Slow, entry, library, unit
 
@@ -251,6 +251,7 @@ steps = st.lists(
     | st.just(("commit",)),
     max_size=12,
 )
+CAME_AND_WENT = [("put", "/t/b/z", 0, {}), ("remove", "/t/b/z")]  # leaves nothing but numbers that are used up
 made = [{"seconds": 9.0}, {"seconds": 2.5}, {"texts": ("one", "two")}, {}]
 
 
@@ -285,6 +286,9 @@ def apply(index, writer, slow, step):
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=steps, second=steps)
+@example(first=CAME_AND_WENT, second=[("put", "/t/a/x", 0, {}), ("commit",)])
+@example(first=CAME_AND_WENT, second=[("put", "/t/a/x", 0, {}), ("touch", "/t/a/x", "/t/a/x", {}), ("commit",)])
+@example(first=[*CAME_AND_WENT, ("commit",)], second=[("put", "/t/a/x", 0, {}), *CAME_AND_WENT, ("commit",)])
 def test_whatever_is_written_is_there_and_what_an_error_stopped_is_not(engine, tmp_path, first, second):
     address, slow = engine.address(tmp_path), Slow()
     index = create_index(address, ABOUT)

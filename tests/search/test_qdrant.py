@@ -187,6 +187,31 @@ def test_what_died_after_its_commit_is_finished_by_the_next(monkeypatch):
     assert index.client.count("half-files").count == 3  # two files and the state
 
 
+def test_an_error_after_the_commit_takes_nothing_back(monkeypatch):
+    index = create_index("qdrant://:memory:/late", ABOUT)
+    with index.writing() as writer:
+        writer.put(entry("/old.wav", seconds=9.0))
+    (old,) = index.sources()
+
+    class Cut(Exception):
+        pass
+
+    def cut(*_):
+        raise Cut
+
+    def write():
+        with index.writing() as writer:
+            writer.put(entry("/new.wav", 1, seconds=9.0))
+            writer.touch(old, path="/moved.wav", size=1, modified=1, details={})
+
+    monkeypatch.setattr(writing.QdrantWriter, "_retag", cut)
+    with pytest.raises(Cut):
+        write()
+    assert names(index) == ["/moved.wav", "/new.wav"]
+    assert {h.file for h in index.search(unit(1), 100)[0]} == {"/moved.wav", "/new.wav"}
+    assert all(len(frames) for frames in index.local(index.sample(100)))
+
+
 def test_a_missing_library_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "qdrant_client", None)
     assert "lookhear[cluster]" in refused(open_index, "qdrant://localhost:6333/tapes")

@@ -125,7 +125,11 @@ class Entry:
 
 
 class Writer(Protocol):
-    """One writing of an index. What ``commit`` ended is kept whatever comes; what it did not is as if never said."""
+    """One writing of an index. What ``commit`` ended is kept whatever comes; what it did not is as if never said.
+
+    Rows are numbered on and on, in the order of ``put`` and ``copy``. A commit uses up the numbers given before it, of
+    files that were taken out again too: none is ever another file's.
+    """
 
     def put(self, entry: Entry) -> None:
         """Adds a file; one of the same path is replaced."""

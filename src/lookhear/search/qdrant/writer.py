@@ -45,6 +45,7 @@ class QdrantWriter:
         self._lease()
         self._known = {s.path: s for s in index.sources()}
         self._next, self._commit = index._next, index._commit
+        self._committed = self._next
         self._clear()
         self._sweep()
 
@@ -119,22 +120,25 @@ class QdrantWriter:
             *((s.id, {**record(s), "stale": True}) for s in self._touched.values()),
             *((n, {"gone": True}) for n in sorted(self._gone)),
         ]
-        if marks:
-            points = [self.models.PointStruct(id=n, vector={}, payload=p) for n, p in marks]
-            while points:
-                batch, points = points[:_FILES], points[_FILES:]
-                self._commit += 1
-                now = {"about": dict(self.index.about), "next": self._next, "commit": self._commit}
-                state = self.models.PointStruct(id=STATE, vector={}, payload=now)
-                self.client.upsert(self.index.files, [*batch, state], wait=True)
-            self._retag(list(self._touched.values()))
-            self._settle(list(self._touched), sorted(self._gone))
+        points = [self.models.PointStruct(id=n, vector={}, payload=p) for n, p in marks]
+        # Numbers of files that came and went since the last commit are used up, though nothing else is to be said.
+        while points or self._next != self._committed:
+            batch, points = points[:_FILES], points[_FILES:]
+            self._commit += 1
+            now = {"about": dict(self.index.about), "next": self._next, "commit": self._commit}
+            state = self.models.PointStruct(id=STATE, vector={}, payload=now)
+            self.client.upsert(self.index.files, [*batch, state], wait=True)
+            self._committed = self._next
+        self._retag(list(self._touched.values()))
+        self._settle(list(self._touched), sorted(self._gone))
         self._clear()
 
     def give_up(self) -> None:
         """Takes back what was sent since the last commit, unless the numbers are another writer's by now."""
         if (self._holder() or {}).get("token") == self.token:
-            self._delete_rows(sorted(self._new))
+            # An error may have come after the commit, or in the midst of its steps: what is there stays.
+            there = {p.id for p in self.client.retrieve(self.index.files, list(self._new), with_payload=False)}
+            self._delete_rows(sorted(self._new.keys() - there))
         self._clear()
 
     def _retag(self, sources: Sequence[Source]) -> None:
