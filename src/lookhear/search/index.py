@@ -258,6 +258,18 @@ def create_index(path: Path | str, about: Mapping[str, Any]) -> Index:
     return ArchiveIndex.create(path, {**about, "format": FORMAT, "engine": "archive"})
 
 
+def is_index(path: Path | str) -> bool:
+    """Whether there is an index already. Of a server it is taken for granted: what is there is not looked at here."""
+    return str(path).startswith("qdrant://") or (Path(path) / MANIFEST).is_file()
+
+
+def discard_index(path: Path | str) -> None:
+    """Takes away an archive that was made for nothing: nothing could be indexed."""
+    from lookhear.search.archive import ArchiveIndex
+
+    ArchiveIndex.discard(Path(path))
+
+
 def open_index(path: Path | str) -> Index:
     """The index in a folder, or on a server (``qdrant://host:port/collection``).
 

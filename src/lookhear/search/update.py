@@ -18,7 +18,7 @@ from lookhear.models.model import Model
 from lookhear.search.details import Details
 from lookhear.search.embed import Job, OnError, embed_files, fingerprint, job_of
 from lookhear.search.files import AUDIO, IMAGE, TEXT, find_files, modality_of
-from lookhear.search.index import Entry, Index, Source, Writer, create_index
+from lookhear.search.index import Entry, Index, Source, Writer, create_index, discard_index, is_index
 
 __all__ = ["Changes", "index_files", "seen_by"]
 
@@ -94,6 +94,7 @@ def index_files(
         "dim": model.dim,
         "step": model.step,
     }
+    known = is_index(out)
     index = create_index(out, about)
     changes = Changes()
 
@@ -115,6 +116,9 @@ def index_files(
         for source in plan.gone:
             writer.remove(source)
     if not len(index):
+        index.close()
+        if not known:
+            discard_index(out)
         raise UserError("nothing to index", "Give a folder with recordings or pictures that can be read.")
     say(str(changes))
     return index

@@ -19,12 +19,19 @@ window.Audio = class extends Audio { constructor() { super(); window.__sounds.pu
 
 
 @pytest.fixture(scope="session")
-def chromium(tmp_path_factory):
-    """A browser whose microphone hears a tone, twice a second."""
+def browser_there():
+    """playwright and the browser's program, or a reason to skip."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install lookhear[dev]")
     program = os.environ.get("LOOKHEAR_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no chromium: install one, or name it in LOOKHEAR_CHROMIUM")
+    return playwright, program
+
+
+@pytest.fixture(scope="module")  # an event loop runs as long as it does, which other tests must not find
+def chromium(browser_there, tmp_path_factory):
+    """A browser whose microphone hears a tone, twice a second."""
+    playwright, program = browser_there
     heard = tmp_path_factory.mktemp("microphone") / "heard.wav"
     t = np.arange(3 * 48_000) / 48_000
     sf.write(heard, 0.4 * np.sin(2 * np.pi * 440 * t) * (np.sin(2 * np.pi * 2 * t) > 0), 48_000, subtype="PCM_16")
@@ -133,7 +140,7 @@ def findings():
 
 
 @pytest.fixture(scope="session")
-def site(chromium, tmp_path_factory, tiny_run):
+def site(browser_there, tmp_path_factory, tiny_run):
     """``lookhear serve`` on a small index."""
     from real_archive import Service, write
 

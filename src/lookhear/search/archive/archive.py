@@ -67,11 +67,21 @@ class ArchiveIndex:
                 )
             for name in cls.UNFINISHED:
                 (path / name).unlink(missing_ok=True)
-            create(path)
-            write_atomically(path / MANIFEST, as_manifest(about))
         except OSError as e:
             raise UserError(f"{path}: cannot be written ({e.strerror or e})", "Name another folder.") from None
+        try:
+            create(path)
+            write_atomically(path / MANIFEST, as_manifest(about))
+        except UserError:
+            _clear(path)
+            raise
         return cls(path)
+
+    @staticmethod
+    def discard(path: Path) -> None:
+        """Takes an archive away that holds nothing."""
+        (path / MANIFEST).unlink()
+        _clear(path)
 
     def close(self) -> None:
         self._database.close()
@@ -308,6 +318,14 @@ class ArchiveIndex:
             yield
         finally:
             lock.release()
+
+
+def _clear(path: Path) -> None:
+    """Deletes what an unfinished archive is made of, and its folder if nothing else lies there."""
+    for name in ArchiveIndex.UNFINISHED:
+        (path / name).unlink(missing_ok=True)
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
 
 
 def _source(row: Sequence[Any]) -> Source:
