@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lookhear.audio import LogMel, Mfcc, level_speech, load_audio
+from lookhear.audio import load_audio
 from lookhear.core import RATE, Padded
 from lookhear.data.read import open_corpus
+from lookhear.frontend import LogMel, Mfcc, level_speech
 from lookhear.models.texts import require_transformers
 from lookhear.training.fit import bf16_pays, learning_rate
 

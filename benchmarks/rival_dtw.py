@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lookhear.audio import LogMel, Mfcc, pad_audio, stream_audio
+from lookhear.audio import pad_audio, stream_audio
 from lookhear.core import Span
+from lookhear.frontend import LogMel, Mfcc
 from lookhear.moments import distinct, peaks
 from tape_scores import Found
 

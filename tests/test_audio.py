@@ -14,20 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dct
 
-from lookhear.audio import (
-    LogMel,
-    Mfcc,
-    level_speech,
-    load_audio,
-    load_excerpt,
-    normalise,
-    pad_audio,
-    samples_of,
-    speech_frames,
-    stream_audio,
-)
+from lookhear.audio import load_audio, load_excerpt, pad_audio, samples_of, stream_audio
 from lookhear.core import RATE, Padded, lengths_to_mask
 from lookhear.errors import UserError
+from lookhear.frontend import LogMel, Mfcc, level_speech, normalise, speech_frames
 
 
 def tone(seconds: float, rate: int = RATE, hertz: float = 440.0) -> np.ndarray:

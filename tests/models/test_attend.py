@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 from tower_checks import every_parameter_learns, two_steps_change_all
 
-from lookhear import audio
+from lookhear import frontend
 from lookhear.audio import pad_audio
 from lookhear.core import Padded, pool, unit_from
 from lookhear.models.attend import AttendTower, PoolTower, PscTower
@@ -152,7 +152,7 @@ def test_what_lies_in_the_padding_is_not_heard(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_vector_hears_its_field_around_its_middle(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "normalise", lambda values, mask: values)
+    monkeypatch.setattr(frontend, "normalise", lambda values, mask: values)
     tower = build(name)
     at, reach = 32_000, tower.receptive_field / 2
     first = {1: 0.0, 9: 0.04}[STRIDE[name]]  # the middle of steps of 9 frames, at 10 ms each, is the fifth

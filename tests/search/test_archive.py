@@ -280,3 +280,36 @@ def test_vectors_unlike_the_first_ones_are_not_cut_off(tmp_path, monkeypatch):
         scores = slow.scores(query)
         for hit in index.search(query[None], 300)[0]:
             assert hit.score == pytest.approx(scores[hit.row], abs=0.02)
+
+
+# What frames are quantised by ----------------------------------------------------------------------------------------
+
+
+def test_short_recordings_train_the_codec_on_as_many_frames_as_long_ones(tmp_path, low, monkeypatch, capfd):
+    """Chunks of short recordings are not full: so many chunks are few frames."""
+    given = []
+    train = tidy.train_codec
+    monkeypatch.setattr(tidy, "train_codec", lambda local: given.append(len(local)) or train(local))
+    index = create_index(tmp_path / "i", ABOUT)
+    with index.writing() as writer:
+        for n in range(60):  # 25 frames each
+            writer.put(entry(f"/words/{n}.wav", n, seconds=1.0))
+    index.close()
+    (frames,) = given
+    assert 2 * tidy.FITTED <= frames <= 60 * 25
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_archive_that_somebody_fills_is_not_discarded(tmp_path):
+    for name, filled in (("empty", False), ("filled", True)):
+        index = create_index(tmp_path / name, ABOUT)
+        if filled:
+            with index.writing() as writer:
+                writer.put(entry("/tapes/a.wav", 1, seconds=2.0))
+        index.close()
+        archive.ArchiveIndex.discard(tmp_path / name)
+        assert (tmp_path / name).exists() == filled
+    refusal = pytest.raises(UserError, match="another process is writing")
+    with create_index(tmp_path / "busy", ABOUT).writing(), refusal:
+        archive.ArchiveIndex.discard(tmp_path / "busy")
+    assert (tmp_path / "busy" / "index.json").exists()

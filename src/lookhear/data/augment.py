@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from lookhear.audio import speech_frames
 from lookhear.core import Padded, Section, lengths_to_mask
+from lookhear.frontend import speech_frames
 
 __all__ = ["Augment"]
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookhear.audio import LogMel
 from lookhear.core import Padded
 from lookhear.data.embedded import data_uri
 from lookhear.data.picturebook.plan import Told
 from lookhear.data.picturebook.scene import draw_scene
+from lookhear.frontend import LogMel
 
 __all__ = ["picture_uri", "spectrogram_uri"]
 

@@ -30,8 +30,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from lookhear.audio import LogMel, Mfcc
 from lookhear.core import Features, Padded, Section, pool
+from lookhear.frontend import LogMel, Mfcc
 from lookhear.models.norm import Centre
 from lookhear.models.speech import SpeechTower, strided
 

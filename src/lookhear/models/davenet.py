@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from lookhear.audio import LogMel
 from lookhear.core import Features, Padded, Section, pool
+from lookhear.frontend import LogMel
 from lookhear.models.norm import Centre, MaskedBatchNorm
 from lookhear.models.speech import SpeechTower, strided
 

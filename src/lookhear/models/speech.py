@@ -13,8 +13,8 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lookhear.audio import LogMel, Mfcc, level_speech
 from lookhear.core import Features, Padded, Section, pool
+from lookhear.frontend import LogMel, Mfcc, level_speech
 from lookhear.models.norm import Centre, RowBatchNorm
 
 __all__ = ["LocalTower", "SeedTower", "SpeechTower", "strided"]

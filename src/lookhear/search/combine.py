@@ -11,7 +11,7 @@ from torch import Tensor
 from lookhear.models.model import Model
 from lookhear.search.index import Found, Index, Where
 from lookhear.search.question import Part
-from lookhear.search.rescore import Usual, peaks_of, readings, sureness
+from lookhear.search.rescore import Usual, is_sure, peaks_of, readings, sureness
 
 __all__ = ["asked_together"]
 
@@ -22,7 +22,7 @@ UNUSUAL = 3.0
 
 
 def asked_together(
-    index: Index, model: Model, found: Sequence[Found], all: Sequence[Part], none: Sequence[Part], where: Where
+    index: Index, model: Model, found: Sequence[Found], all: Sequence[Part], none: Sequence[Part]
 ) -> list[Found]:
     """What was found, best first, scored by all parts, without what is met by one of ``none``.
 
@@ -54,9 +54,13 @@ def _standard(index: Index, model: Model, found: Sequence[Found], part: Part) ->
 
 def _is_there(index: Index, model: Model, found: Sequence[Found], part: Part) -> Tensor:
     """(H,) bool: whether something is met."""
-    out = _standard(index, model, found, part) >= UNUSUAL if found else torch.zeros(0, dtype=torch.bool)
-    heard = [i for i, f in enumerate(found) if f.modality == "audio"]
-    sure = sureness(model, part, peaks_of(index, [found[i] for i in heard], part, model.compatibility))
-    if sure is not None:
+    out, known = torch.zeros(len(found), dtype=torch.bool), is_sure(model, part)
+    heard = [i for i, f in enumerate(found) if known and f.modality == "audio"]
+    others = [i for i, f in enumerate(found) if not (known and f.modality == "audio")]
+    if heard:
+        sure = sureness(model, part, peaks_of(index, [found[i] for i in heard], part, model.compatibility))
+        assert sure is not None
         out[heard] = sure >= 0.5
+    if others:
+        out[others] = _standard(index, model, [found[i] for i in others], part) >= UNUSUAL
     return out

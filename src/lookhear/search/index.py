@@ -238,7 +238,7 @@ def create_index(path: Path | str, about: Mapping[str, Any]) -> Index:
     Raises:
         UserError: the folder holds something else, an index of another model, or cannot be written.
     """
-    if str(path).startswith("qdrant:"):
+    if _is_address(path):
         from lookhear.search.qdrant import QdrantIndex
 
         served: Index = QdrantIndex.create(str(path), about)
@@ -258,9 +258,13 @@ def create_index(path: Path | str, about: Mapping[str, Any]) -> Index:
     return ArchiveIndex.create(path, {**about, "format": FORMAT, "engine": "archive"})
 
 
+def _is_address(path: Path | str) -> bool:
+    return str(path).startswith("qdrant:")
+
+
 def is_index(path: Path | str) -> bool:
     """Whether there is an index already. Of a server it is taken for granted: what is there is not looked at here."""
-    return str(path).startswith("qdrant://") or (Path(path) / MANIFEST).is_file()
+    return _is_address(path) or (Path(path) / MANIFEST).is_file()
 
 
 def discard_index(path: Path | str) -> None:
@@ -276,7 +280,7 @@ def open_index(path: Path | str) -> Index:
     Raises:
         UserError: none there, one of another format or engine, or damaged files.
     """
-    if str(path).startswith("qdrant:"):
+    if _is_address(path):
         from lookhear.search.qdrant import QdrantIndex
 
         served: Index = QdrantIndex(str(path))

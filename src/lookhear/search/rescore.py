@@ -16,7 +16,7 @@ from lookhear.scoring import Compatibility, read_text
 from lookhear.search.index import Found, Index
 from lookhear.search.question import Part
 
-__all__ = ["Usual", "curves_of", "pad_local", "peaks_of", "readings", "sureness"]
+__all__ = ["Usual", "curves_of", "is_sure", "pad_local", "peaks_of", "readings", "sureness"]
 
 _ROWS = 64  # segments read at once: 2.5 MB of local vectors as an archive keeps them, which stays in the cache
 
@@ -85,13 +85,19 @@ def curves_of(index: Index, found: Found, asked: Tensor, compatibility: Compatib
     return compatibility.curve(features, asked)[0]
 
 
+def is_sure(model: Model, part: Part) -> bool:
+    """Whether it can be told how sure a hit is: of the words of a text, by a model that was calibrated."""
+    return model.calibration is not None and part.written and bool(len(part.words))
+
+
 def sureness(model: Model, part: Part, peaks: Tensor) -> Tensor | None:
     """(H, W) best moments of a text's words → (H,) probability that it is said, or None where that is not known.
 
     The mean of the words' log-odds, as in spotting; of a model that was calibrated.
     """
-    if model.calibration is None or not part.written or not len(part.words):
+    if not is_sure(model, part):
         return None
+    assert model.calibration is not None
     slope, intercept = model.calibration.line(part.words, part.names)
     return torch.sigmoid((peaks * slope + intercept).mean(1))
 

@@ -133,7 +133,7 @@ class Searcher:
         wanted, last = max(FIRST, _EACH * (k + offset)), k + offset
         while True:
             found, complete = self._nearest(all, wanted, where)
-            ranked = asked_together(self.index, self.model, found, all, none, where)
+            ranked = asked_together(self.index, self.model, found, all, none)
             answers = gather_answers(self.index, self.model, ranked, all, last + 1, whole_files=kind == "recordings")
             if len(answers) >= last or complete:
                 return Answers(answers[offset:last], more=len(answers) > last or not complete)

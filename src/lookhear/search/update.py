@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from lookhear.errors import UserError
@@ -97,13 +98,7 @@ def index_files(
     known = is_index(out)
     index = create_index(out, about)
     changes = Changes()
-
-    def failed(error: UserError) -> None:
-        if on_error is None:
-            raise error
-        changes.failed += 1
-        on_error(error)
-
+    failed = _counted(changes, on_error)
     for error in closed:
         failed(UserError(f"{error.filename}: cannot be read ({error.strerror})", "Check the folder's permissions."))
     with index.writing() as writer:
@@ -122,6 +117,18 @@ def index_files(
         raise UserError("nothing to index", "Give a folder with recordings or pictures that can be read.")
     say(str(changes))
     return index
+
+
+def _counted(changes: Changes, on_error: OnError | None) -> OnError:
+    """Errors of files, counted on their way to whoever wants them, or raised if nobody does."""
+
+    def failed(error: UserError) -> None:
+        if on_error is None:
+            raise error
+        changes.failed += 1
+        on_error(error)
+
+    return failed
 
 
 def seen_by(model: Model, files: Sequence[Path], say: Callable[[str], None]) -> list[Path]:
@@ -224,8 +231,6 @@ def _apply_cheap(writer: Writer, plan: _Plan) -> None:
 
 
 def _without_vectors(source: Source, job: Job) -> Entry:
-    import numpy as np
-
     return job.entry(np.zeros((0, 0), np.float32), seconds=source.seconds)
 
 

@@ -77,11 +77,13 @@ class ArchiveIndex:
             raise
         return cls(path)
 
-    @staticmethod
-    def discard(path: Path) -> None:
-        """Takes an archive away that holds nothing."""
-        (path / MANIFEST).unlink()
-        _clear(path)
+    @classmethod
+    def discard(cls, path: Path) -> None:
+        """Takes an archive away, unless somebody has begun to fill it."""
+        with _locked(path):
+            if not holds_files(path):
+                (path / MANIFEST).unlink()
+                _clear(path)
 
     def close(self) -> None:
         self._database.close()
@@ -294,7 +296,7 @@ class ArchiveIndex:
 
     @contextmanager
     def writing(self) -> Iterator[ArchiveWriter]:
-        with self._locked(), storage_errors(self.path):
+        with _locked(self.path), storage_errors(self.path):
             database = connect(self.path, write=True)
             try:
                 writer = ArchiveWriter(self.path, database, self.dim)
@@ -303,21 +305,20 @@ class ArchiveIndex:
             finally:
                 database.close()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(f"{self.path}: another process is writing it", "Try again when it is done.") from None
-        except OSError as e:
-            raise UserError(
-                f"{self.path}: nothing can be written there ({e.strerror or e})", "Check its permissions."
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{path}: another process is writing it", "Try again when it is done.") from None
+    except OSError as e:
+        raise UserError(f"{path}: nothing can be written there ({e.strerror or e})", "Check its permissions.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _clear(path: Path) -> None:

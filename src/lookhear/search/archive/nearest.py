@@ -192,6 +192,7 @@ def write_sealed(
             quantizer, dim, n, library.ScalarQuantizer.QT_8bit, library.METRIC_INNER_PRODUCT
         )
         index.cp.spherical = True
+        index.cp.min_points_per_centroid = 1  # of few rows it would write a line to stderr
         index.sq.rangestat_arg = _MARGIN
         chosen = np.random.default_rng(0).permutation(trained)[: _SAMPLE * n]
         index.train(np.ascontiguousarray(vectors[np.sort(chosen)]))

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from lookhear.errors import UserError
 from lookhear.search.archive.codec import FITTED, Codec, HalfPrecision, train_codec
 from lookhear.search.archive.nearest import Sealed, numbers_of, write_sealed
-from lookhear.search.archive.schema import CHUNK
 from lookhear.search.ranges import Ranges, ranges_of
 
 __all__ = ["learn_codec", "state_of", "sweep", "tidy"]
@@ -81,13 +80,9 @@ def learn_codec(database: sqlite3.Connection, frames: NDArray[np.floating]) -> C
 def _shrink(database: sqlite3.Connection, dim: int) -> None:
     """Trains the codec on the frames there are, and writes them anew with it."""
     plain = HalfPrecision(dim)
-    chosen = [i for (i,) in database.execute("SELECT id FROM chunks ORDER BY id")]
-    if len(chosen) * CHUNK > 2 * FITTED:
-        chosen = sorted(np.random.default_rng(0).permutation(chosen)[: 2 * FITTED // CHUNK].tolist())
     read = "SELECT codes FROM chunks WHERE id = ?"
-    frames = np.concatenate([plain.decode(database.execute(read, (i,)).fetchone()[0]) for i in chosen])
     database.execute("BEGIN IMMEDIATE")
-    codec = learn_codec(database, frames)
+    codec = learn_codec(database, _some_frames(database, plain))
     if codec is None:
         database.execute("ROLLBACK")
         return
@@ -101,6 +96,18 @@ def _shrink(database: sqlite3.Connection, dim: int) -> None:
     database.execute("UPDATE files SET codec = 1")
     database.execute("COMMIT")
     _give_back(database)
+
+
+def _some_frames(database: sqlite3.Connection, plain: HalfPrecision) -> NDArray[np.float32]:
+    """(N, D) frames of chunks drawn at random, which may be short ones: twice ``FITTED`` of them, or all."""
+    drawn = np.random.default_rng(0).permutation([i for (i,) in database.execute("SELECT id FROM chunks ORDER BY id")])
+    parts, count = [], 0
+    for number in drawn.tolist():
+        parts.append(plain.decode(database.execute("SELECT codes FROM chunks WHERE id = ?", (number,)).fetchone()[0]))
+        count += len(parts[-1])
+        if count >= 2 * FITTED:
+            break
+    return np.concatenate(parts)
 
 
 def _seal(folder: Path, database: sqlite3.Connection, dim: int) -> None:
