@@ -141,7 +141,7 @@ def _purpose(recipe: Recipe, corpus: Corpus | None) -> str:
 def _use(name: str) -> str:
     where = name if "/" in name else f"OWNER/{name}"
     return f"""```sh
-pip install 'lookhear[text,hub]'
+pip install 'lookhear[text,hub,search]'
 lookhear pull {where} model
 lookhear index model ~/recordings -o index
 lookhear search index "a red boat"
