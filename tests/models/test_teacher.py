@@ -175,10 +175,11 @@ def test_the_sentence_encoder_stays_out_of_the_weights(encoder: Path) -> None:
 
 @torch.no_grad()
 def test_sentence_vectors_by_hand(encoder: Path) -> None:
-    e = SentenceEncoder(str(encoder))
-    found = e.vectors([*TEXTS, TEXTS[0]], batch_size=2)
+    found = SentenceEncoder(str(encoder)).vectors([*TEXTS, TEXTS[0]], batch_size=2)
+    model = transformers.AutoModel.from_pretrained(encoder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(encoder)
     for text, vector in zip([*TEXTS, TEXTS[0]], found, strict=True):
-        hidden = e.model(**dict(e.tokenizer(text, return_tensors="pt").items())).last_hidden_state[0]
+        hidden = model(**dict(tokenizer(text, return_tensors="pt").items())).last_hidden_state[0]
         assert torch.allclose(vector, F.normalize(sum(hidden) / len(hidden), dim=-1), atol=1e-5)  # type: ignore[arg-type]
     assert torch.allclose(sentence_vectors(embedded(encoder), TEXTS), found[:3], atol=0.02)  # bf16
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from lookhear.core import Features, Padded, unit_from
 from lookhear.errors import UserError
+from lookhear.models.bert import Bert, is_bert
+from lookhear.models.wordpieces import WordPieces
 
 __all__ = ["DEFAULT_ENCODER", "SentenceEncoder", "TextTower", "check_texts", "load_pretrained"]
 
@@ -80,21 +82,32 @@ def check_texts(texts: list[str], tokenizer: Any) -> None:
 class SentenceEncoder:
     """A frozen transformer whose mean-pooled, normalised output is a sentence's vector (Reimers and Gurevych, 2019).
 
-    Not a module on purpose: its weights stay out of every run folder.
+    Not a module on purpose: its weights stay out of every run folder. A folder with a BERT (``is_bert``) and a
+    tokenizer that ``WordPieces.of`` reads is run by torch alone; all others by transformers, which takes seconds to
+    import. Both give the same vectors.
     """
 
     def __init__(self, name: str = DEFAULT_ENCODER) -> None:
-        transformers = require_transformers()
         self.name = name
-        self.tokenizer = load_pretrained(transformers.AutoTokenizer, name)
-        self.model = load_pretrained(transformers.AutoModel, name).eval().requires_grad_(False)
-        self.dim = int(self.model.config.hidden_size)
+        folder = Path(resolve_name(name))
+        pieces = WordPieces.of(folder) if is_bert(folder) else None
+        if pieces is not None:
+            self.tokenizer: Any = pieces
+            self.model: Any = Bert.load(folder)
+            self.dim, positions = self.model.dim, self.model.positions
+        else:
+            transformers = require_transformers()
+            self.tokenizer = load_pretrained(transformers.AutoTokenizer, name)
+            self.model = load_pretrained(transformers.AutoModel, name).eval().requires_grad_(False)
+            self.dim, positions = int(self.model.config.hidden_size), self.model.config.max_position_embeddings
         # A tokenizer saved without a limit would let texts through that are longer than the model's positions.
-        self.length = min(self.tokenizer.model_max_length, self.model.config.max_position_embeddings)
+        self.length = min(self.tokenizer.model_max_length, positions)
 
     def tokenize(self, texts: list[str]) -> Padded:
         """B texts → (B, W) ids and mask."""
         check_texts(texts, self.tokenizer)
+        if isinstance(self.tokenizer, WordPieces):
+            return self.tokenizer.padded(texts, self.length)
         out = self.tokenizer(texts, padding=True, truncation=True, max_length=self.length, return_tensors="pt")
         return Padded(out["input_ids"], out["attention_mask"].bool())
 
@@ -102,6 +115,8 @@ class SentenceEncoder:
     def tokens(self, ids: Padded) -> Tensor:
         """(B, W) ids → (B, W, E) token vectors."""
         assert ids.mask is not None
+        if isinstance(self.model, Bert):
+            return self.model(ids.values, ids.mask).float()  # type: ignore[no-any-return]
         out: Tensor = self.model(input_ids=ids.values, attention_mask=ids.mask.long()).last_hidden_state
         return out.float()
 
