@@ -256,8 +256,8 @@ def _make(client: Any, rows: str, files: str, dim: int, local: bool) -> None:
     for name in (rows, files):
         if client.collection_exists(name):
             client.delete_collection(name)
-    # By dot product, which is the cosine of unit vectors: for cosines a server would scale each vector anew, so that one
-    # written twice could come back in other last digits.
+    # By dot product, which is the cosine of unit vectors. For cosines a server would scale each vector anew, so that
+    # one written twice could come back in other last digits.
     vectors = models.VectorParams(size=dim, distance=models.Distance.DOT)
     client.create_collection(rows, vectors_config=vectors, on_disk_payload=True)
     # One shard, so that one request is one entry of its log: done or not done.
