@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from lookhear.core import Section
 from lookhear.data.augment import Augment
+from lookhear.data.looks import Looks
 from lookhear.data.pairing import Noise
 from lookhear.data.read import Source
 from lookhear.data.voiced import Voiced
@@ -21,6 +22,7 @@ from lookhear.errors import UserError, did_you_mean
 from lookhear.models.speech import LocalTower
 from lookhear.models.teacher import EmbeddedTeacher, TeacherConfig
 from lookhear.models.towers import SpeechTowerConfig
+from lookhear.objectives.asked import AskedWords
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
 from lookhear.objectives.dense import Dense
 from lookhear.objectives.matchmap import MatchMap
@@ -33,10 +35,11 @@ from lookhear.objectives.soft_targets import SoftTargets
 from lookhear.objectives.tag_head import TagHeadLoss
 from lookhear.objectives.tags import WordTags
 from lookhear.objectives.triplet import Triplet
+from lookhear.partners import PartnersConfig
 from lookhear.scoring import Compatibility
 from lookhear.tasks import TaskConfig
 
-__all__ = ["Data", "Optimisation", "Recipe", "load_recipe", "recipe_names"]
+__all__ = ["Data", "Optimisation", "Recipe", "Stage", "load_recipe", "recipe_names"]
 
 
 ObjectiveConfig = Annotated[
@@ -75,6 +78,7 @@ class Data(Section):
         noise: wrong pairs on purpose.
         on_disk: gigabytes of those that are kept, from the first epoch on, in a file that ends with the run; the rest
             is made anew in every epoch.
+        partners: whose recording is the second view of a recording ("audio@2"); its own, augmented anew, without it.
     """
 
     sources: tuple[Source, ...] = ()
@@ -90,6 +94,7 @@ class Data(Section):
     texted: float = Field(0.0, ge=0, le=1)
     texts_apart: bool = False
     noise: Noise | None = None
+    partners: PartnersConfig | None = None
 
 
 class Optimisation(Section):
@@ -130,6 +135,37 @@ class Optimisation(Section):
     save_every: float = Field(60, gt=0)
 
 
+class Stage(Section):
+    """What a tower learns alone, before speech and pictures meet.
+
+    Attributes:
+        on: whose tower: "audio" before speech is trained, "image" before a teacher of our own is.
+        objectives: over "audio" or "image", and "audio@2" or "image@2", a second view.
+        augment: of recordings, and ``augment_second`` of their second view, if it is to be another.
+        looks: of pictures.
+        partners: whose input is the second view of an item; its own without it.
+        freeze: parts of the tower, by the names of its weights, that stay as they are with their statistics.
+        splits: that it learns from; those of ``data.train`` without it.
+    """
+
+    on: Literal["audio", "image"] = "audio"
+    objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)]
+    augment: Augment = Augment()
+    augment_second: Augment | None = None
+    looks: Looks = Looks()
+    partners: PartnersConfig | None = None
+    freeze: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+    training: Optimisation = Optimisation()
+
+    @model_validator(mode="after")
+    def _asks_no_words(self) -> Stage:
+        for config in self.objectives:
+            if isinstance(config, AskedWords):
+                raise ValueError(f"objective {config.kind!r} asks words of pictures; a stage has one modality alone")
+        return self
+
+
 class Recipe(Section):
     """Everything a run depends on.
 
@@ -137,6 +173,8 @@ class Recipe(Section):
         name: of the recipe.
         seed: of weights, order and augmentation.
         teacher_run: a run whose teacher is used as it is, instead of training one.
+        speech_run: a run whose speech tower this one begins as; its [speech] must be the same.
+        stages: what towers learn alone before they meet, in this order.
         threads: CPU threads; None leaves PyTorch's choice.
         also: more sources that ``evaluate --on NAME`` knows the columns of.
     """
@@ -144,11 +182,13 @@ class Recipe(Section):
     name: str = ""
     seed: int = 0
     teacher_run: str = ""
+    speech_run: str = ""
     threads: int | None = Field(None, ge=1)
     data: Data = Data()
     teacher: TeacherConfig = EmbeddedTeacher()
     speech: SpeechTowerConfig = LocalTower.Config()
     compatibility: Compatibility = Compatibility()
+    stages: tuple[Stage, ...] = ()
     objectives: tuple[ObjectiveConfig, ...] = (InfoNCE.Config(),)
     augment: Augment = Augment()
     training: Optimisation = Optimisation()
@@ -271,13 +311,18 @@ def check(values: Mapping[str, Any], where: str) -> Recipe:
 def _explain(error: Any) -> str:
     # Where a section is told apart by its kind, the kind stands in the location; it is no key of the file.
     where = list(error["loc"])
-    kind = {"teacher": 1, "speech": 1, "objectives": 2, "evaluate": 2}.get(str(where[0])) if where else None
-    told = ("finetune", "by")  # these are followed by a kind as well
-    path = ".".join(str(p) for i, p in enumerate(where) if i != kind and where[max(0, i - 1)] not in told)
+    path = ".".join(str(part) for i, part in enumerate(where) if not _is_kind(where, i))
     if error["type"] == "extra_forbidden":
         fields = _fields(error["loc"][:-1])
         return f"{path}: unknown key, {did_you_mean(str(error['loc'][-1]), fields)}"
     return f"{path}: {error['msg'].lower()} (got {error.get('input')!r})"
+
+
+def _is_kind(where: list[Any], i: int) -> bool:
+    """Whether this part of a validation error's location is the kind of the section before it."""
+    if i and where[i - 1] in ("teacher", "speech", "finetune", "by", "partners"):
+        return not isinstance(where[i], int)
+    return i > 1 and where[i - 2] in ("objectives", "evaluate") and isinstance(where[i - 1], int)
 
 
 def _fields(location: tuple[Any, ...]) -> list[str]:

@@ -171,7 +171,7 @@ def test_learner_adds_up_and_refuses_what_is_missing() -> None:
     total = only(learner(views.batch), "infonce_audio_image")
     assert total == pytest.approx(3 * slow_infonce(s, groups, 0.07, True), abs=1e-4)
     with pytest.raises(UserError, match="InfoNCE needs image"):
-        learner.check(Batch({"audio": views["audio"]}, views.group))
+        learner.check(Batch({"audio": views["audio"]}, views.group), 8)
 
 
 def test_towers_run_once_a_batch() -> None:

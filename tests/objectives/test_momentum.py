@@ -20,7 +20,8 @@ from lookhear.errors import UserError
 from lookhear.models.speech import LocalTower
 from lookhear.objectives.base import Learner, Views
 from lookhear.objectives.contrastive import InfoNCE
-from lookhear.objectives.momentum import MomentumDistillation, MovingCopy
+from lookhear.objectives.momentum import MomentumDistillation
+from lookhear.objectives.moving import MovingCopy
 from lookhear.recipe import Optimisation
 from lookhear.training.fit import fit
 

@@ -114,7 +114,7 @@ def test_a_batch_without_tags_is_refused() -> None:
     learner = Learner(torch.nn.Module(), [WordTags(WORD_VECTORS, SHARE, 1.0)])
     b = batch()
     with pytest.raises(Exception, match="WordTags needs tags"):
-        learner.check(Batch({"audio": b.inputs["audio"]}, b.group))
+        learner.check(Batch({"audio": b.inputs["audio"]}, b.group), 8)
 
 
 @pytest.mark.parametrize("wrong", [{"prompts": ["a dog"]}, {"prompts": []}, {"weight": 0}, {"words": 0}])

@@ -319,8 +319,8 @@ def test_a_full_disk_only_means_decoding_again(
 @given(n=st.integers(1, 400), size=st.integers(1, 9), window=st.integers(10, 90), epoch=st.integers(0, 2))
 def test_a_large_corpus_is_shuffled_by_blocks(n: int, size: int, window: int, epoch: int) -> None:
     lengths = np.random.default_rng(n).integers(1, 50, n)
-    batches = module._epoch_order(lengths, size, 5, epoch, window)
-    again = module._epoch_order(lengths, size, 5, epoch, window)
+    batches = module.epoch_order(lengths, size, 5, epoch, window)
+    again = module.epoch_order(lengths, size, 5, epoch, window)
     assert [b.tolist() for b in batches] == [b.tolist() for b in again]
     seen = [i for b in batches for i in b.tolist()]
     assert len(seen) == len(set(seen)) == len(batches) * size

@@ -63,6 +63,7 @@ class PictureTower(nn.Module):
     def __init__(self, dim: int, size: int = 64, width: int = 32, visual_words: int = 512) -> None:
         super().__init__()
         self.size, self.squash, w = size, False, width
+        self.width = 4 * w
 
         def conv(i: int, o: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
             return [nn.Conv2d(i, o, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(o), nn.ReLU()]
@@ -76,7 +77,7 @@ class PictureTower(nn.Module):
             *conv(3 * w, 4 * w),
             _Residual(4 * w),
         )
-        self.grid = (-(-size // 8),) * 2
+        self.grid = (-(-size // 8),) * 2  # of pictures of that size; others are read as they come
         self.words, self.value = nn.Linear(4 * w, visual_words), nn.Linear(visual_words, dim)
         self.register_buffer("centre", torch.zeros(dim))
 
@@ -88,10 +89,11 @@ class PictureTower(nn.Module):
     def forward(self, x: Padded) -> Features:
         """(B, 3, H, W) in [0, 1] → Features with one local vector a patch, row-major."""
         h = self.stages((x.values * 2 - 1).contiguous(memory_format=torch.channels_last))
-        active = F.relu(self.words(h.flatten(2).transpose(1, 2)))
+        grid, h = (h.shape[2], h.shape[3]), h.flatten(2).transpose(1, 2)
+        active = F.relu(self.words(h))
         local = self.value(active).float()
         mask = torch.ones(local.shape[:2], dtype=torch.bool, device=local.device)
-        return Features(unit_from(self.centre, self.value(active.amax(1))), local, mask, self.grid)
+        return Features(unit_from(self.centre, self.value(active.amax(1))), local, mask, grid, h)
 
 
 class VectorTower(nn.Module):

@@ -127,7 +127,11 @@ class Model(nn.Module):
                 "this model's pictures are vectors computed elsewhere", "Give their vectors (embed_vectors), not files."
             )
         prepare: Any = self.image.prepare
-        run: Callable[[list[int]], Features] = lambda ids: self.image(prepare([images[i] for i in ids]))  # noqa: E731
+
+        def run(ids: list[int]) -> Features:
+            seen: Features = self.image(prepare([images[i] for i in ids]))
+            return replace(seen, hidden=None)
+
         return self._in_batches(list(range(len(images))), run, batch_size, progress)
 
     def embed_vectors(self, vectors: NDArray[np.float32]) -> Features:

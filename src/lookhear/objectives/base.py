@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lookhear.core import Batch, Features, Losses, Padded, processes
+from lookhear.core import Batch, Features, Losses, Padded, Section, processes
 from lookhear.errors import UserError
 
-__all__ = ["Learner", "Objective", "Views"]
+__all__ = ["Learner", "Objective", "Shaped", "Views"]
 
 
 class Views:
@@ -88,8 +88,28 @@ class Objective(nn.Module):
     def forward(self, views: Views) -> Losses:
         raise TypeError(f"{type(self).__name__} does not say how it scores a batch")
 
+    def ready(self, batch: Batch, items: int) -> None:
+        """Refuses, before step 0, what could not be learned.
+
+        Args:
+            batch: the first one, this process's share of it.
+            items: of an epoch, over all processes.
+
+        Raises:
+            UserError: names the key to change.
+        """
+
     def after_step(self, model: nn.Module, step: int) -> None:
         """Moving averages and queues; called once after each optimiser step."""
+
+
+class Shaped(Section):
+    """The part of an objective's section whose heads are as wide as the towers, so that it is built for a model."""
+
+    kind: str
+
+    def build(self, model: Any) -> Objective:
+        raise TypeError(f"{type(self).__name__} does not say what it builds")
 
 
 class Learner(nn.Module):
@@ -100,8 +120,20 @@ class Learner(nn.Module):
         self.model = model
         self.objectives = nn.ModuleList(objectives)
 
-    def check(self, batch: Batch) -> None:
-        """Refuses a batch that lacks what an objective needs.
+    def train(self, mode: bool = True) -> Learner:
+        """As ``nn.Module.train``, but for parts all of whose weights are frozen: their statistics are frozen, too."""
+        super().train(mode)
+        for module in self.model.modules():
+            weights = list(module.parameters())
+            if weights and not any(p.requires_grad for p in weights):
+                module.eval()
+        return self
+
+    def check(self, batch: Batch, items: int) -> None:
+        """Refuses a first batch that lacks what an objective needs, and what an objective could not learn from.
+
+        Args:
+            items: of an epoch, over all processes.
 
         Raises:
             UserError: names the objective and what is missing.
@@ -113,6 +145,7 @@ class Learner(nn.Module):
                     f"objective {type(objective).__name__} needs {', '.join(lacking)}, which the data do not have",
                     "Choose another objective, or a corpus with these columns.",
                 )
+            objective.ready(batch, items)  # type: ignore[operator]
 
     def forward(self, batch: Batch) -> Losses:
         views = Views(self.model, batch)

@@ -15,7 +15,8 @@ from lookhear.objectives.base import Objective, Views
 
 __all__ = ["InfoNCE", "Margin", "Modality", "Pairwise", "Sigmoid", "hinge", "same_group"]
 
-Modality = Literal["audio", "image", "text"]
+Modality = Literal["audio", "image", "text", "audio@2", "image@2"]
+"""What is drawn together; "@2" is the second view of the same item, or a partner of it."""
 
 
 def same_group(group: Tensor) -> Tensor:

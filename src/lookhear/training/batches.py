@@ -15,8 +15,9 @@ from lookhear.core import Batch, Features, Padded
 from lookhear.data.augment import Augment
 from lookhear.errors import UserError
 from lookhear.training.mels import StreamedMels, pad_mels
+from lookhear.training.second import SecondView
 
-__all__ = ["PictureBatches", "SpeechBatches"]
+__all__ = ["PictureBatches", "SpeechBatches", "epoch_order"]
 
 BANK, TEXT_BANK = 8192, 512
 """How many more pictures (frozen vectors) and texts (sentence vectors, through the head) serve as negatives."""
@@ -29,7 +30,7 @@ AHEAD = 4
 """Batches that are decoded before they are asked for."""
 
 
-def _epoch_order(
+def epoch_order(
     lengths: NDArray[np.int64], size: int, seed: int, epoch: int, window: int = WINDOW
 ) -> list[NDArray[np.int64]]:
     """Batches of items of like length: shuffled, sorted within runs of 16 batches, cut, and shuffled again.
@@ -76,6 +77,7 @@ class SpeechBatches:
         pictured: NDArray[np.bool_] | None = None,
         texts: Mapping[int, Tensor] | None = None,
         patches: Features | None = None,
+        second: SecondView | None = None,
     ) -> None:
         """
         Args:
@@ -87,6 +89,7 @@ class SpeechBatches:
             texts: recording → (D,) unit vector of its own text, for those that are learned from it.
             patches: Features of the pictures with the vectors of their patches, where an objective looks at them.
             tags: batch key → (pictures, words) what is seen in each, which goes with its vector.
+            second: the recordings' second views, where an objective asks for them.
 
         Raises:
             UserError: recordings whose group has no picture, or fewer recordings than a batch.
@@ -107,10 +110,10 @@ class SpeechBatches:
         self.pictures, self.by_group = pictures, {g: np.array(v) for g, v in by_group.items()}
         self._all = (Features.of_pooled(pictures), torch.from_numpy(picture_groups))
         self.batch_size, self.seed, self.augment, self.tags = batch_size, seed, augment, tags or {}
-        self.texts, self.patches = texts or {}, patches
+        self.texts, self.patches, self.second = texts or {}, patches, second
         self.lengths = np.array([m.shape[1] for m in mels]) if lengths is None else lengths
         self.steps_per_epoch = len(mels) // batch_size
-        self._order = lru_cache(maxsize=2)(lambda epoch: _epoch_order(self.lengths, batch_size, seed, epoch))
+        self._order = lru_cache(maxsize=2)(lambda epoch: epoch_order(self.lengths, batch_size, seed, epoch))
 
     def batch(self, epoch: int, index: int, rank: int = 0, world: int = 1) -> Batch:
         """This process's share of a batch: every ``world``-th item."""
@@ -126,6 +129,8 @@ class SpeechBatches:
         mel = self.augment.apply(pad_mels([self.mels[r] for r in rows]), noise)
         seen = torch.from_numpy(chosen)
         inputs: dict[str, Padded | Features] = {"audio": mel, "image": self._seen(seen)}
+        if self.second is not None:
+            inputs["audio@2"] = self.second.of(rows, rng, noise)
         inputs |= {key: Padded(tags[seen]) for key, tags in self.tags.items()}
         present: dict[str, Tensor] = {}
         if not self.pictured.all():

@@ -253,7 +253,7 @@ class _Loop:
         torch.manual_seed((self.config.seed + 1) * 1_000_003 + number)
         batch = self.source.batch(epoch, index, self.fabric.global_rank, self.fabric.world_size)
         if number == 0:
-            self.learner.check(batch)
+            self.learner.check(batch, self.source.items(self.source.steps_per_epoch))
         rate = learning_rate(number, self.total, self.config.learning_rate, self.config.warmup, self.config.floor)
         for group in self.optimizer.param_groups:
             group["lr"] = rate

@@ -33,17 +33,17 @@ _MODEL = (".json", ".safetensors", ".bin", ".txt")
 
 
 def run_key(recipe: Recipe, data: str) -> str:
-    """16 hex digits of the resolved recipe (its seed is in it), the data and, if there are any, the teacher's run and
-    the models that the recipe names by their folders.
+    """16 hex digits of the resolved recipe (its seed is in it), the data and, if there are any, the runs that it begins
+    from and the models that the recipe names by their folders.
 
     Args:
         recipe: of the run.
         data: the fingerprint of its corpus.
     """
     h = hashlib.sha256(f"{recipe.to_toml()}\n{data}\n".encode())
-    if recipe.teacher_run:
-        for name in ("model.json", "model.safetensors"):
-            path = Path(recipe.teacher_run) / name
+    for run in (recipe.teacher_run, recipe.speech_run):
+        for name in ("model.json", "model.safetensors") if run else ():
+            path = Path(run) / name
             h.update(path.read_bytes() if path.is_file() else b"")
     h.update("".join(_weights(recipe.teacher) + _weights(recipe.speech)).encode())
     return h.hexdigest()[:16]
@@ -60,6 +60,9 @@ def teacher_key(recipe: Recipe, data: str) -> str | None:
         "threads": recipe.threads,
         "data": data,
     }
+    if stages := [s.model_dump(mode="json") for s in recipe.stages if s.on == "image"]:
+        parts["stages"] = stages
+        parts["train"] = recipe.data.train
     if weights := _weights(recipe.teacher):
         parts["weights"] = weights
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.model import Model
 from lookhear.objectives.asked import AskedWords, Tags
-from lookhear.objectives.base import Objective
+from lookhear.objectives.base import Objective, Shaped
 from lookhear.objectives.local import LocalSection
 from lookhear.recipe import Recipe
 from lookhear.training.annealed import Annealed
@@ -24,6 +24,7 @@ from lookhear.training.batches import SpeechBatches
 from lookhear.training.fit import BatchSource
 from lookhear.training.mels import StreamedMels, frames_of, gigabytes, log_mels
 from lookhear.training.pictures import look, picture_patches
+from lookhear.training.second import SecondView, recordings_heard
 from lookhear.training.tags import tag_pictures
 
 __all__ = [
@@ -103,7 +104,10 @@ def objectives_and_targets(
     tags, vectors = targets(model, recipe, corpus, pictures)
     built = list[Objective]()
     for config in recipe.objectives:
-        built.append(config.build(model, tags[config.kind]) if isinstance(config, AskedWords) else config.build())
+        if isinstance(config, AskedWords):
+            built.append(config.build(model, tags[config.kind]))
+        else:
+            built.append(config.build(model) if isinstance(config, Shaped) else config.build())
     return built, vectors, {kind: found.probabilities for kind, found in tags.items()}
 
 
@@ -116,12 +120,14 @@ def speech_batches(
     targets: tuple[Tensor, dict[str, Tensor]],
     folder: Path,
     progress: bool,
+    twice: bool = False,
 ) -> tuple[BatchSource, Sequence[Tensor]]:
     """Batches of the recordings of a pairing, and their log-mels.
 
     Args:
         targets: (P, D) vectors and (P, V) tags of the pictures.
         folder: where log-mels that do not fit in memory are kept.
+        twice: whether recordings have a second view.
 
     Raises:
         UserError: an objective needs the patches of pictures that have none.
@@ -137,6 +143,10 @@ def speech_batches(
     ids = corpus.table["id"].take(rows).to_pylist()
     local = any(isinstance(c, LocalSection) and c.patches for c in recipe.objectives)
     patches = picture_patches(model, corpus, pictures) if local else None
+    second = None
+    if twice:
+        partners = recipe.data.partners.find(model, corpus, rows) if recipe.data.partners else None
+        second = SecondView(recordings_heard(mels, recipe.augment), partners)
     sizes = (*recipe.training.smaller_batches, recipe.training.batch_size)
     sources = [
         SpeechBatches(
@@ -153,6 +163,7 @@ def speech_batches(
             pairing.pictured,
             _own_texts(model, corpus, pairing),
             patches,
+            second,
         )
         for size in sizes
     ]

@@ -95,7 +95,7 @@ def picture_patches(model: Model, corpus: Corpus, rows: NDArray[np.int64]) -> Fe
     if isinstance(tower, VectorTower):
         raise no_patches()
     with torch.inference_mode():
-        parts = [replace(f, local=f.local.half()) for f in _features(tower, corpus, rows)]
+        parts = [replace(f, local=f.local.half(), hidden=None) for f in _features(tower, corpus, rows)]
     return Features.concat(parts).clone()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def teach(
     folder: Path | None,
     key: str = "",
     progress: bool = True,
+    begin: Callable[[Teacher], None] = lambda teacher: None,
 ) -> tuple[Teacher, Progress]:
     """Trains image and text towers on the pictures and texts of the given splits; speech is not touched.
 
@@ -86,11 +88,15 @@ def teach(
     ``unseen_noise``, the map so learned becomes the teacher's ``lesson`` and a new one is learned in the same way, but
     under that noise and towards the finished text tower.
 
+    Args:
+        begin: gets the new teacher before its lesson; what it leaves in the image tower is what that begins as.
+
     Raises:
         UserError: no pictures with texts in these splits.
     """
     torch.manual_seed(seed)
     teacher = config.build()
+    begin(teacher)
     chosen = np.isin(np.array(corpus.column("split"), dtype=object), splits)
     pictures = corpus.pictures[chosen[corpus.pictures]]
     text_rows = corpus.texts[chosen[corpus.texts]]

@@ -22,7 +22,7 @@ from lookhear.errors import UserError
 from lookhear.models.calibration import Calibration
 from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.model import Model, write_atomically
-from lookhear.models.teacher import ClipTeacher, Teacher, VectorTeacher
+from lookhear.models.teacher import ClipTeacher, EmbeddedTeacher, Teacher, VectorTeacher
 from lookhear.objectives.base import Learner
 from lookhear.objectives.local import LocalSection
 from lookhear.recipe import Recipe, load_recipe
@@ -39,6 +39,7 @@ from lookhear.training.material import (
     training_pictures,
 )
 from lookhear.training.pictures import no_patches
+from lookhear.training.stages import begin_as, run_stages
 from lookhear.training.tags import check_tagging, learn_evidence
 from lookhear.training.teach import TEACHER_STAGES, teach
 
@@ -103,6 +104,7 @@ def train(
     recipe = load_recipe(recipe, changes) if isinstance(recipe, str) else recipe
     _check_augment(recipe)
     _check_reading(recipe)
+    _check_stages(recipe)
     out = Path(out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
@@ -118,7 +120,13 @@ def train(
     teacher, seconds["teacher"] = _teacher(recipe, corpus, out, key, progress, say)
     began = time.monotonic()
     torch.manual_seed(recipe.seed)
-    model = Model(teacher, recipe.speech.build(teacher.dim), recipe.compatibility)
+    tower = recipe.speech.build(teacher.dim)
+    if recipe.speech_run:
+        begin_as(tower, recipe)
+    model = Model(teacher, tower, recipe.compatibility)
+    if recipe.stages:
+        run_stages("audio", model, recipe, corpus, out, key=key, progress=progress, say=say)
+        torch.manual_seed(recipe.seed)  # the same objectives whether the stages were run now or before
     state = _speech(model, recipe, corpus, out, key, progress, say, watch)
     seconds["speech"], seconds["speech_steps"] = time.monotonic() - began, state.seconds
     _calibrate(recipe, corpus, out, say)
@@ -161,6 +169,18 @@ def _check_reading(recipe: Recipe) -> None:
             objective.check(recipe.compatibility)
             if objective.patches and isinstance(recipe.teacher, VectorTeacher) and not recipe.teacher_run:
                 raise no_patches()
+
+
+def _check_stages(recipe: Recipe) -> None:
+    """Refuses stages on a picture tower that this run does not train."""
+    if any(stage.on == "image" for stage in recipe.stages) and (
+        recipe.teacher_run or not isinstance(recipe.teacher, EmbeddedTeacher)
+    ):
+        raise UserError(
+            f"recipe {recipe.name or '?'}: a stage on 'image' comes before the lesson of a teacher of kind 'embedded', "
+            "and this recipe trains none",
+            "Leave teacher_run out and choose that teacher, or a stage on 'audio'.",
+        )
 
 
 def _check_material(recipe: Recipe, corpus: Corpus) -> None:
@@ -206,7 +226,13 @@ def _teacher(recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool
             teacher, _ = finetune(recipe.teacher, corpus, recipe.data.teacher, recipe.data.validation, **how, say=say)
         else:
             say("teacher: learning pictures and words")
-            teacher, _ = teach(recipe.teacher, corpus, recipe.data.teacher, **how)
+
+            def begin(teacher: Teacher) -> None:
+                if recipe.stages:
+                    run_stages("image", Model(teacher, None), recipe, corpus, out, key=key, progress=progress, say=say)
+                    torch.manual_seed(recipe.seed)
+
+            teacher, _ = teach(recipe.teacher, corpus, recipe.data.teacher, **how, begin=begin)
         Model(teacher, None).save(out / "teacher", {"teacher": recipe.teacher.model_dump(mode="json"), "speech": None})
         for name in TEACHER_STAGES:
             (out / f"{name}.checkpoint").unlink(missing_ok=True)
@@ -220,7 +246,8 @@ def _speech(
     pairing = training_pairs(recipe, corpus, pictures)
     say(f"speech: {len(pairing.rows)} recordings, {len(pictures)} pictures")
     objectives, vectors, tags = objectives_and_targets(model, recipe, corpus, pictures)
-    source, mels = speech_batches(model, recipe, corpus, pairing, pictures, (vectors, tags), out, progress)
+    twice = any("audio@2" in objective.needs for objective in objectives)
+    source, mels = speech_batches(model, recipe, corpus, pairing, pictures, (vectors, tags), out, progress, twice)
     split = np.array(corpus.column("split"), dtype=object)
     held = np.isin(split, recipe.data.validation)
     validation = corpus.take(np.flatnonzero(held)) if held.any() and recipe.evaluate else None

@@ -1,0 +1,14 @@
+"""Who may stand beside whom: the kinds there are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lookhear.partners.language import LanguagePartners
+from lookhear.partners.listed import ListedPartners
+
+__all__ = ["PartnersConfig"]
+
+PartnersConfig = Annotated[LanguagePartners | ListedPartners, Field(discriminator="kind")]
