@@ -67,6 +67,8 @@ def test_the_block_blocks() -> None:
         ["--version"],
         ["recipes"],
         ["recipes", "picturebook"],
+        ["methods"],
+        ["methods", "densecl"],
         ["train", "--help"],
         ["search", "--help"],
         ["serve", "--help"],

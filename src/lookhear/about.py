@@ -36,7 +36,7 @@ class About:
         inputs: what it learns from: "audio", "image", "text".
         negatives, second_modality, order, moving_average, augmentation: whether it needs negatives, another modality
             beside the first, the order of time or place, a slowly moving copy of a tower, and augmented views.
-        recipe: a recipe that uses it.
+        recipe: a recipe that uses it; empty where none of those that come with LookHear does.
     """
 
     name: str
@@ -45,7 +45,7 @@ class About:
     family: Family
     paper: str
     inputs: tuple[str, ...]
-    recipe: str
+    recipe: str = ""
     negatives: bool = False
     second_modality: bool = False
     order: bool = False

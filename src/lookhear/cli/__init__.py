@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from lookhear.cli import corpora, exporting, runs, serving, studies
+from lookhear.cli.methods import methods
 from lookhear.cli.options import fail, say
 from lookhear.errors import UserError, did_you_mean
 
@@ -48,7 +49,7 @@ def cli() -> None:
     """Search speech with any written word, learned only from pictures and what people say about them."""
 
 
-for verb in (runs.demo, *corpora.VERBS, *runs.VERBS, serving.serve, *exporting.VERBS, *studies.VERBS):
+for verb in (runs.demo, *corpora.VERBS, *runs.VERBS, serving.serve, *exporting.VERBS, *studies.VERBS, methods):
     cli.add_command(verb)
 
 

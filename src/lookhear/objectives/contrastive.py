@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from lookhear.about import About
 from lookhear.core import Losses, Section, gather
 from lookhear.objectives.base import Objective, Views
 
@@ -62,6 +63,17 @@ class InfoNCE(Pairwise):
     class Config(Section):
         """``symmetric`` off keeps only the a → b side; the temperature starts at ``temperature``."""
 
+        about: ClassVar[About] = About(
+            name="infonce",
+            title="the right one of a batch",
+            kind="objective",
+            family="cross-modal contrast",
+            paper="Radford et al., 2021, Learning Transferable Visual Models From Natural Language Supervision, ICML",
+            inputs=("audio", "image", "text"),
+            recipe="picturebook",
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["infonce"] = "infonce"
         a: Modality = "audio"
         b: Modality = "image"
@@ -123,6 +135,16 @@ class Margin(Pairwise):
     class Config(Section):
         """``margin`` in cosine."""
 
+        about: ClassVar[About] = About(
+            name="margin",
+            title="hinges on every negative",
+            kind="objective",
+            family="cross-modal contrast",
+            paper="Karpathy and Fei-Fei, 2015, Deep Visual-Semantic Alignments for Generating Image Descriptions, CVPR",
+            inputs=("audio", "image", "text"),
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["margin"] = "margin"
         a: Modality = "audio"
         b: Modality = "image"
@@ -150,6 +172,16 @@ class Sigmoid(Pairwise):
     class Config(Section):
         """``scale`` is t, ``bias`` is b; both are learned."""
 
+        about: ClassVar[About] = About(
+            name="sigmoid",
+            title="every pair a yes-or-no question",
+            kind="objective",
+            family="cross-modal contrast",
+            paper="Zhai et al., 2023, Sigmoid Loss for Language Image Pre-Training, ICCV",
+            inputs=("audio", "image", "text"),
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["sigmoid"] = "sigmoid"
         a: Modality = "audio"
         b: Modality = "image"

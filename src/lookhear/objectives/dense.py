@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from lookhear.about import About
 from lookhear.core import Losses, gather
 from lookhear.errors import UserError
 from lookhear.objectives.base import Objective, Views
@@ -38,6 +39,17 @@ class Dense(Objective):
     class Config(LocalSection):
         """``negatives``: the unit mean of each other picture's patches, as published, or all of them."""
 
+        about: ClassVar[About] = About(
+            name="densecl",
+            title="dense contrast, frames with patches",
+            kind="objective",
+            family="cross-modal contrast",
+            paper="Wang et al., 2021, Dense Contrastive Learning for Self-Supervised Visual Pre-Training, CVPR",
+            inputs=("audio", "image"),
+            recipe="picturebook-dense",
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["dense"] = "dense"
         weight: float = Field(1.0, gt=0)
         warmup: int = Field(500, ge=0)

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lookhear.about import About
 from lookhear.core import Features, Losses, gather
 from lookhear.objectives.base import Views
 from lookhear.objectives.contrastive import InfoNCE, hinge, same_group
@@ -40,6 +41,18 @@ class MatchMap(InfoNCE):
     class Config(LocalSection):
         """``margin`` (in cosine) is that of ``loss = "margin"``; temperature and symmetry those of InfoNCE."""
 
+        about: ClassVar[About] = About(
+            name="matchmap",
+            title="all frames with all patches",
+            kind="objective",
+            family="cross-modal contrast",
+            paper=(
+                "Harwath et al., 2018, Jointly Discovering Visual Objects and Spoken Words from Raw Sensory Input, ECCV"
+            ),
+            inputs=("audio", "image"),
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["matchmap"] = "matchmap"
         reading: Reading = "misa"
         loss: Literal["infonce", "margin"] = "infonce"

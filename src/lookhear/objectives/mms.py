@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from lookhear.about import About
 from lookhear.core import Losses
 from lookhear.objectives.base import Views
 from lookhear.objectives.contrastive import InfoNCE
@@ -29,6 +30,19 @@ class MaskedMarginSoftmax(InfoNCE):
     class Config(InfoNCE.Config):
         """``margin`` is δ, in logits; ``growth`` 1 keeps it as it is."""
 
+        about: ClassVar[About] = About(
+            name="mms",
+            title="masked margin softmax",
+            kind="objective",
+            family="cross-modal contrast",
+            paper=(
+                "Ilharco, Zhang, Baldridge, 2019, Large-Scale Representation Learning from Visually "
+                "Grounded Untranscribed Speech, CoNLL"
+            ),
+            inputs=("audio", "image", "text"),
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["mms"] = "mms"  # type: ignore[assignment]
         margin: float = Field(0.001, ge=0)
         growth: float = Field(1.002, ge=1)

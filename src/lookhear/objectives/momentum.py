@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lookhear.about import About
 from lookhear.core import Batch, Features, Losses
 from lookhear.errors import UserError
 from lookhear.objectives.base import Views
@@ -31,6 +32,20 @@ class MomentumDistillation(QueuedInfoNCE):
     class Config(QueuedInfoNCE.Config):
         """``alpha`` is α; ``decay`` the copy's, a step; ``warmup`` in steps; ``size`` 0 queues nothing."""
 
+        about: ClassVar[About] = About(
+            name="momentum",
+            title="a slow copy softens the targets",
+            kind="objective",
+            family="distillation",
+            paper=(
+                "Li et al., 2021, Align before Fuse: Vision and Language Representation Learning with "
+                "Momentum Distillation, NeurIPS"
+            ),
+            inputs=("audio", "image", "text"),
+            negatives=True,
+            second_modality=True,
+            moving_average=True,
+        )
         kind: Literal["momentum"] = "momentum"  # type: ignore[assignment]
         size: int = Field(0, ge=0)
         alpha: float = Field(0.4, ge=0, le=1)

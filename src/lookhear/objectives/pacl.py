@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lookhear.about import About
 from lookhear.core import gather
 from lookhear.errors import UserError
 from lookhear.objectives.base import Views
@@ -39,6 +40,20 @@ class Pacl(InfoNCE):
     class Config(LocalSection):
         """``temperature`` is that of InfoNCE; ``bank`` off leaves out the further pictures."""
 
+        about: ClassVar[About] = About(
+            name="pacl",
+            title="patch alignment",
+            kind="objective",
+            family="cross-modal contrast",
+            paper=(
+                "Mukhoti et al., 2023, Open Vocabulary Semantic Segmentation with Patch Aligned "
+                "Contrastive Learning, CVPR"
+            ),
+            inputs=("audio", "image"),
+            recipe="picturebook-pacl",
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["pacl"] = "pacl"
         dense: Literal["audio", "image", "both"] = "audio"
         temperature: float = Field(0.07, gt=0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lookhear.about import About
 from lookhear.core import Losses, gather
 from lookhear.errors import UserError
 from lookhear.objectives.base import Views
@@ -80,6 +81,16 @@ class QueuedInfoNCE(InfoNCE):
                 apart from, and not the queue's b, which are among them.
         """
 
+        about: ClassVar[About] = About(
+            name="queue",
+            title="pairs of past steps as negatives",
+            kind="objective",
+            family="cross-modal contrast",
+            paper="He et al., 2020, Momentum Contrast for Unsupervised Visual Representation Learning, CVPR",
+            inputs=("audio", "image", "text"),
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["queue"] = "queue"  # type: ignore[assignment]
         size: int = Field(4096, ge=1)
         bank: bool = True

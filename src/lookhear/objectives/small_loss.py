@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from lookhear.about import About
 from lookhear.core import Losses
 from lookhear.objectives.base import Views
 from lookhear.objectives.contrastive import InfoNCE
@@ -34,6 +35,19 @@ class SmallLoss(InfoNCE):
             ramp: T, steps until then.
         """
 
+        about: ClassVar[About] = About(
+            name="small_loss",
+            title="the easiest share of each batch",
+            kind="objective",
+            family="cross-modal contrast",
+            paper=(
+                "Han et al., 2018, Co-teaching: Robust Training of Deep Neural Networks with Extremely "
+                "Noisy Labels, NeurIPS"
+            ),
+            inputs=("audio", "image", "text"),
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["small_loss"] = "small_loss"  # type: ignore[assignment]
         forget: float = Field(0.2, ge=0, lt=1)
         ramp: int = Field(1000, ge=1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from lookhear.about import About
 from lookhear.core import Losses, gather
 from lookhear.objectives.base import Views
 from lookhear.objectives.contrastive import InfoNCE
@@ -33,6 +34,16 @@ class SoftTargets(InfoNCE):
     class Config(InfoNCE.Config):
         """``smoothing`` is ε, ``soft`` is σ, ``soft_temperature`` is τ, in cosine."""
 
+        about: ClassVar[About] = About(
+            name="soft_targets",
+            title="labels as soft as pictures are alike",
+            kind="objective",
+            family="cross-modal contrast",
+            paper="Szegedy et al., 2016, Rethinking the Inception Architecture for Computer Vision, CVPR",
+            inputs=("audio", "image"),
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["soft_targets"] = "soft_targets"  # type: ignore[assignment]
         smoothing: float = Field(0.0, ge=0, lt=1)
         soft: float = Field(0.2, ge=0, lt=1)

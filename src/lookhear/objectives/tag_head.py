@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from lookhear.about import About
 from lookhear.core import Losses, Padded
 from lookhear.models.heads import TagHead
 from lookhear.objectives.asked import AskedWords, Tags
@@ -37,6 +38,19 @@ class TagHeadLoss(Objective):
     class Config(AskedWords):
         """``weight`` is λ beside the other objectives; ``head`` says how answers are made."""
 
+        about: ClassVar[About] = About(
+            name="tag_head",
+            title="a closed vocabulary from a visual tagger",
+            kind="objective",
+            family="distillation",
+            paper=(
+                "Kamper, Settle, Shakhnarovich, Livescu, 2017, Visually Grounded Learning of Keyword "
+                "Prediction from Untranscribed Speech, Interspeech"
+            ),
+            inputs=("audio", "image"),
+            recipe="picturebook-both",
+            second_modality=True,
+        )
         kind: Literal["tag_head"] = "tag_head"
         weight: float = Field(1.0, gt=0)
         head: TagHead.Config = TagHead.Config(reading="max")

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from lookhear.about import About
 from lookhear.core import Losses, Padded
 from lookhear.models.evidence import WordEvidence
 from lookhear.objectives.asked import AskedWords, Tags
@@ -43,6 +44,19 @@ class WordTags(Objective):
                 (``WordEvidence``); 0 for not at all.
         """
 
+        about: ClassVar[About] = About(
+            name="tags",
+            title="single words asked of the picture",
+            kind="objective",
+            family="distillation",
+            paper=(
+                "Kamper, Settle, Shakhnarovich, Livescu, 2017, Visually Grounded Learning of Keyword "
+                "Prediction from Untranscribed Speech, Interspeech"
+            ),
+            inputs=("audio", "image"),
+            recipe="picturebook",
+            second_modality=True,
+        )
         kind: Literal["tags"] = "tags"
         weight: float = Field(6.0, gt=0)
         reading: Literal["peak", "log_sum_exp"] = "peak"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from lookhear.about import About
 from lookhear.core import Losses, Section, gather
 from lookhear.objectives.base import Views
 from lookhear.objectives.contrastive import Modality, Pairwise
@@ -34,6 +35,19 @@ class Triplet(Pairwise):
             semi_hard: weight of the term with semi-hard negatives; 0 leaves it out.
         """
 
+        about: ClassVar[About] = About(
+            name="triplet",
+            title="semi-hard and sampled triplets",
+            kind="objective",
+            family="cross-modal contrast",
+            paper=(
+                "Harwath, Hsu, Glass, 2020, Learning Hierarchical Discrete Linguistic Units from "
+                "Visually-Grounded Speech, ICLR"
+            ),
+            inputs=("audio", "image", "text"),
+            negatives=True,
+            second_modality=True,
+        )
         kind: Literal["triplet"] = "triplet"
         a: Modality = "audio"
         b: Modality = "image"
