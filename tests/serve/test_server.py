@@ -104,7 +104,7 @@ def memory(pid: int) -> int:
     [
         b"\r\n\r\n", b"GET", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET /health HTTP/1.1\r\n\r\n",
         b"GET /media/../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 2_000_000 + b"\r\n\r\n",
         b"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",
     ],
@@ -114,11 +114,11 @@ def test_what_is_no_request_does_no_harm(served, sent) -> None:
     _, address = served
     host, port = address.removeprefix("http://").rstrip("/").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as wire:
-        wire.sendall(sent)
-        wire.shutdown(socket.SHUT_WR)
         try:
+            wire.sendall(sent)  # a head longer than what is read at once, so that it is refused however it arrives
+            wire.shutdown(socket.SHUT_WR)
             answer = wire.recv(1 << 16)
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):
             answer = b""
     assert not answer.startswith(b"HTTP/1.1 200")
     assert b"root:" not in answer
