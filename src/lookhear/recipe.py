@@ -25,6 +25,7 @@ from lookhear.models.towers import SpeechTowerConfig
 from lookhear.objectives.asked import AskedWords
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
 from lookhear.objectives.dense import Dense
+from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.mms import MaskedMarginSoftmax
 from lookhear.objectives.momentum import MomentumDistillation
@@ -55,6 +56,7 @@ ObjectiveConfig = Annotated[
     | Pacl.Config
     | MatchMap.Config
     | Dense.Config
+    | DenseViews.Config
     | WordTags.Config
     | TagHeadLoss.Config,
     Field(discriminator="kind"),

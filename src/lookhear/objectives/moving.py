@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lookhear.core import Features, Padded
 from lookhear.objectives.late import register_late_buffer
 
 __all__ = ["MovingCopy"]
@@ -30,11 +30,10 @@ class MovingCopy(nn.Module):
         register_late_buffer(self, "weights", torch.zeros(0))
 
     @torch.no_grad()
-    def forward(self, tower: nn.Module, x: Padded) -> Features:
+    def forward(self, tower: nn.Module, x: Any) -> Any:
         """What the copy of the tower makes of x, without dropout, statistics of the batch or gradient."""
         with _at_rest(tower):
-            features: Features = functional_call(tower, self._named(tower), (x,))
-        return features
+            return functional_call(tower, self._named(tower), (x,))
 
     @torch.no_grad()
     def update(self, tower: nn.Module) -> None:

@@ -1,0 +1,70 @@
+"""Two steps of each loss over two views of one modality, as each process of a two-process test runs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ranks
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from lookhear.core import Batch, Padded
+from lookhear.models.speech import LocalTower
+from lookhear.objectives.base import Learner, Objective
+from lookhear.objectives.densecl import DenseViews
+
+OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
+    "densecl": DenseViews.Config(on="audio", size=16, dim=6, decay=0.5).build,
+}
+
+
+def learner(name: str) -> Learner:
+    torch.manual_seed(0)
+    model = ranks.Two(LocalTower.Config(bins=8, width=8, dilations=(1,), dropout=0).build(4))
+    return Learner(model, [OBJECTIVES[name](model)]).train()
+
+
+def batch(step: int, rank: int = 0, world: int = 1) -> Batch:
+    """The batch of ``ranks`` with its recordings turned about in time as their second view; other groups each step."""
+    given = ranks.batch(True, rank, world)
+    first = given.inputs["audio"]
+    assert isinstance(first, Padded)
+    assert first.mask is not None
+    lengths = first.mask.sum(1).tolist()
+    second = first.values.clone()
+    for row, length in zip(second, lengths, strict=True):
+        row[:, :length] = row[:, :length].flip(1) * (1 + 0.1 * step)
+    return Batch({**given.inputs, "audio@2": Padded(second, first.mask)}, given.group + 10 * step)
+
+
+def steps(module: nn.Module, inner: Learner, rank: int = 0, world: int = 1) -> list[dict[str, Any]]:
+    """Losses and gradients of three steps."""
+    optimiser = torch.optim.SGD(inner.parameters(), lr=0.1)
+    found = []
+    for step in range(3):
+        optimiser.zero_grad()
+        found.append(ranks.outcome(module, inner, batch(step, rank, world)))
+        optimiser.step()
+        inner.after_step(step)
+    return found
+
+
+def work(rank: int, folder: str) -> None:
+    """As ``ranks.work``."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    for name in OBJECTIVES:
+        inner = learner(name)
+        module = nn.parallel.DistributedDataParallel(inner, find_unused_parameters=True)
+        torch.save(steps(module, inner, rank, 2), Path(folder) / f"{name}-{rank}.pt")
+    dist.barrier()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+__all__ = ["OBJECTIVES", "batch", "learner", "steps", "work"]
