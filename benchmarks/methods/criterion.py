@@ -50,6 +50,7 @@ class Criterion:
         seeds: of every run.
         data: what it was measured on, with sizes and chance.
         why: where it is not met, the reason, in a sentence; printed with it.
+        remarks: what else the runs show.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Criterion:
     seeds: Sequence[int]
     data: str
     why: str = ""
+    remarks: str = ""
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     conditions: list[dict[str, Any]] = field(default_factory=list)
@@ -124,6 +126,7 @@ class Criterion:
             "interval": None if self.interval is None else [round(v, 4) for v in self.interval],
             "passes": self.passes,
             "why": "" if self.passes else self.why,
+            "remarks": self.remarks,
         }
 
     def finish(self, out: Path) -> None:

@@ -81,6 +81,7 @@ def section(m: dict[str, Any]) -> str:
     for c in told["conditions"]:
         found = f" ({', '.join(f'{x:.4g}' for x in c['found'])})" if "found" in c else ""
         lines.append(f"- {'met' if c['met'] else '**not met**'}: {c['says']}{found}")
+    lines += ["", told["remarks"]] if told["remarks"] else []
     return "\n".join(lines)
 
 
