@@ -225,8 +225,8 @@ def main() -> None:
         controls=["shuffled captions", "neighbours by sound", "random tower", "supervised (ceiling)"],
         seeds=args.seeds,
         data=f"Made utterances of written captions, 24 meanings, 15 % wrong captions: {TRAIN:,} to learn from, "
-        f"{TEST:,} to test, {STEPS} steps of {BATCH}. Chance of 5-shot 20 %, of the probe 4.2 %. A better linear probe is "
-        "not asked for: an independent reproduction of the paper found none.",
+        f"{TEST:,} to test, {STEPS} steps of {BATCH}. Chance of 5-shot 20 %, of the probe 4.2 %. A better linear probe "
+        "is not asked for: an independent reproduction of the paper found none.",
     )
     reader = SimpleNamespace(text=TextTower(SentenceEncoder(), 8))
     for how in RUNS:
