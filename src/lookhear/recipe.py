@@ -26,6 +26,7 @@ from lookhear.objectives.asked import AskedWords
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
 from lookhear.objectives.dense import Dense
 from lookhear.objectives.densecl import DenseViews
+from lookhear.objectives.dictionary import Dictionary
 from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.mms import MaskedMarginSoftmax
 from lookhear.objectives.momentum import MomentumDistillation
@@ -57,6 +58,7 @@ ObjectiveConfig = Annotated[
     | MatchMap.Config
     | Dense.Config
     | DenseViews.Config
+    | Dictionary.Config
     | WordTags.Config
     | TagHeadLoss.Config,
     Field(discriminator="kind"),

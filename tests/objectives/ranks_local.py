@@ -16,17 +16,32 @@ from lookhear.core import Features, Padded, pool
 from lookhear.models.speech import LocalTower
 from lookhear.objectives.base import Learner, Objective
 from lookhear.objectives.dense import Dense
+from lookhear.objectives.dictionary import Dictionary
 from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.pacl import Pacl
 from lookhear.scoring import Compatibility
 
 ATTENTION, PARTS = Compatibility(kind="attention", temperature=3.0), Compatibility(heads=2)
 
+
+class SmallestCode(Dictionary):
+    """Masks the first code of each item, where another draws one: what is drawn depends on who draws."""
+
+    def _choose(self, index: torch.Tensor, mask: torch.Tensor, name: str) -> torch.Tensor:
+        smallest = index.masked_fill(~mask, 99).min(1, keepdim=True).values
+        return (index == smallest) & mask
+
+
+def dictionary() -> Objective:
+    return SmallestCode(Dictionary.Config(codes=6, masked=1.0, heads=2), 4)
+
+
 OBJECTIVES: dict[str, tuple[Callable[[], Objective], Compatibility]] = {
     "pacl": (lambda: Pacl(Pacl.Config()), ATTENTION),
     "pacl, both": (lambda: Pacl(Pacl.Config(dense="both")), ATTENTION),
     "misa": (lambda: MatchMap(MatchMap.Config(reading="misa")), PARTS),
     "sima": (lambda: MatchMap(MatchMap.Config(reading="sima", loss="margin", margin=0.5)), Compatibility()),
+    "dictionary": (dictionary, Compatibility()),
     "dense": (lambda: Dense(Dense.Config(warmup=0)), Compatibility()),
     "dense, patches": (lambda: Dense(Dense.Config(warmup=0, negatives="patches")), Compatibility()),
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -80,10 +81,12 @@ class Objective(nn.Module):
     Attributes:
         needs: batch keys it asks for, checked before step 0.
         reads_local: whether it looks at more than the pooled vectors of its batch.
+        told: figures of the last batch for the log, which are no losses.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     reads_local: ClassVar[bool] = True
+    told: Mapping[str, float] = MappingProxyType({})
 
     def forward(self, views: Views) -> Losses:
         raise TypeError(f"{type(self).__name__} does not say how it scores a batch")
@@ -159,6 +162,13 @@ class Learner(nn.Module):
         if not losses:  # nothing to learn from this batch, which the loop goes on after
             losses["nothing"] = 0 * next(p for p in self.parameters() if p.requires_grad).sum()
         return losses
+
+    def told(self) -> dict[str, float]:
+        """What the objectives tell of the last batch beside their losses."""
+        told: dict[str, float] = {}
+        for objective in self.objectives:
+            told |= objective.told  # type: ignore[arg-type]
+        return told
 
     def after_step(self, step: int) -> None:
         with torch.no_grad():

@@ -124,6 +124,8 @@ class DenseViews(Objective):
             each = self._against(r, matched, "b", group)
             weight = (features.mask & (near >= self.config.least)).float()
             loss = loss + share * gather((each * weight).sum(1) / weight.sum(1).clamp(min=1)).mean()
+        else:  # several processes want a gradient of every weight
+            loss = loss + 0 * r.sum()
         if self.training:
             mean = F.normalize((s * seen.mask[..., None]).sum(1), dim=-1)
             self._latest = gather(k), gather(mean), gather(group)

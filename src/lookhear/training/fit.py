@@ -269,7 +269,7 @@ class _Loop:
         values = {k: float(v.detach()) for k, v in losses.items()}
         if not math.isfinite(sum(values.values())):
             raise UserError(f"the loss is not finite at step {number} ({values})", "Lower the learning rate.")
-        return {"loss": sum(values.values()), **values, "learning_rate": rate}
+        return {"loss": sum(values.values()), **values, **self.learner.told(), "learning_rate": rate}
 
     def _backward(self, batch: Batch) -> Losses:
         """Losses of a batch, their gradient left where it belongs."""
