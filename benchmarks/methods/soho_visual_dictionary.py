@@ -53,7 +53,8 @@ def figures(model: Towers, objective: Dictionary | None, test: Pairs, seed: int)
         codes = objective.quantizer.nearest(patches).numpy()
         objective.eval()
         objective(Views(model, batch))
-        found["matched right, %"] = 100 * objective.told["matched right"]
+        if "matched right" in objective.told:
+            found["matched right, %"] = 100 * objective.told["matched right"]
         found["codes used, %"] = 100 * float(objective.quantizer.used)
         found["perplexity"] = float(objective.quantizer.perplexity)
     found["information of codes on things"] = float(normalized_mutual_info_score(kinds, codes))
@@ -90,8 +91,9 @@ def main() -> None:
     args = arguments("soho-visual-dictionary", __doc__).parse_args()
     c = Criterion(
         method="soho-visual-dictionary",
-        claim="A shared dictionary with masked codes raises R@1 by at least 2 points over InfoNCE alone at equal steps; "
-        "its codes know as much of the things as k-means on the vectors of InfoNCE alone; at least 60 % of them are used.",
+        claim="A shared dictionary with masked codes raises R@1 by at least 2 points over InfoNCE alone at equal "
+        "steps; its codes know as much of the things as k-means on the vectors of InfoNCE alone; at least 60 % of them are "
+        "used.",
         baseline="no dictionary",
         controls=["dictionary, nothing masked", "dictionary, random cells masked"],
         seeds=args.seeds,

@@ -27,6 +27,7 @@ from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
 from lookhear.objectives.dense import Dense
 from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.dictionary import Dictionary
+from lookhear.objectives.local_contrast import LocalContrast
 from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.mms import MaskedMarginSoftmax
 from lookhear.objectives.momentum import MomentumDistillation
@@ -59,6 +60,7 @@ ObjectiveConfig = Annotated[
     | Dense.Config
     | DenseViews.Config
     | Dictionary.Config
+    | LocalContrast.Config
     | WordTags.Config
     | TagHeadLoss.Config,
     Field(discriminator="kind"),

@@ -11,15 +11,29 @@ from typing import Any
 import ranks
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from lookhear.core import Batch, Padded
 from lookhear.models.speech import LocalTower
 from lookhear.objectives.base import Learner, Objective
 from lookhear.objectives.densecl import DenseViews
+from lookhear.objectives.local_contrast import LocalContrast
+
+
+class AllPlaces(LocalContrast):
+    """Every place is drawn: what is drawn by chance depends on how long a share's longest item is."""
+
+    def _draw(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.arange(mask.shape[1]).expand(mask.shape), mask
+
+
+def places(model: Any) -> Objective:
+    return AllPlaces(LocalContrast.Config(dim=4), model.audio.width)
+
 
 OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
     "densecl": DenseViews.Config(on="audio", size=16, dim=6, decay=0.5).build,
+    "local_contrast": places,
 }
 
 

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from lookhear.partners.language import LanguagePartners
 from lookhear.partners.listed import ListedPartners
+from lookhear.partners.partition import PartitionPartners
 
 __all__ = ["PartnersConfig"]
 
-PartnersConfig = Annotated[LanguagePartners | ListedPartners, Field(discriminator="kind")]
+PartnersConfig = Annotated[LanguagePartners | ListedPartners | PartitionPartners, Field(discriminator="kind")]
