@@ -27,6 +27,7 @@ from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
 from lookhear.objectives.dense import Dense
 from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.dictionary import Dictionary
+from lookhear.objectives.distil import Distil
 from lookhear.objectives.local_contrast import LocalContrast
 from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.mms import MaskedMarginSoftmax
@@ -37,6 +38,7 @@ from lookhear.objectives.small_loss import SmallLoss
 from lookhear.objectives.soft_targets import SoftTargets
 from lookhear.objectives.tag_head import TagHeadLoss
 from lookhear.objectives.tags import WordTags
+from lookhear.objectives.transfer import Transfer
 from lookhear.objectives.triplet import Triplet
 from lookhear.partners import PartnersConfig
 from lookhear.scoring import Compatibility
@@ -60,6 +62,8 @@ ObjectiveConfig = Annotated[
     | Dense.Config
     | DenseViews.Config
     | Dictionary.Config
+    | Distil.Config
+    | Transfer.Config
     | LocalContrast.Config
     | WordTags.Config
     | TagHeadLoss.Config,

@@ -9,7 +9,8 @@ from pydantic import Field
 from lookhear.partners.language import LanguagePartners
 from lookhear.partners.listed import ListedPartners
 from lookhear.partners.partition import PartitionPartners
+from lookhear.partners.same import SamePartners
 
 __all__ = ["PartnersConfig"]
 
-PartnersConfig = Annotated[LanguagePartners | ListedPartners | PartitionPartners, Field(discriminator="kind")]
+PartnersConfig = Annotated[LanguagePartners | ListedPartners | PartitionPartners | SamePartners, Field(discriminator="kind")]

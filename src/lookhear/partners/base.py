@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from lookhear.core import Section
 from lookhear.data.schema import Corpus
+from lookhear.errors import UserError
 
-__all__ = ["PartnerSection", "Partners"]
+__all__ = ["PartnerSection", "Partners", "column_of"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +63,21 @@ class PartnerSection(Section):
             UserError: the corpus does not tell them.
         """
         raise TypeError(f"{type(self).__name__} does not say who goes with whom")
+
+
+def column_of(corpus: Corpus, rows: NDArray[np.int64], column: str) -> list[Any]:
+    """A column's value for each of these rows.
+
+    Raises:
+        UserError: no such column, or an item without a value.
+    """
+    values = corpus.column(column)
+    chosen = [values[r] for r in rows.tolist()]
+    lacking = [int(r) for r, v in zip(rows, chosen) if v is None]
+    if lacking:
+        raise UserError(
+            f"{corpus.name}: {len(lacking)} items have no {column!r}, the first is "
+            f"{corpus.table['id'][lacking[0]].as_py()}",
+            "Fill the column, or take its items out of stages.splits.",
+        )
+    return chosen

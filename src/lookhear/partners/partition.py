@@ -11,7 +11,7 @@ from pydantic import Field
 from lookhear.about import About
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
-from lookhear.partners.base import Partners, PartnerSection
+from lookhear.partners.base import Partners, PartnerSection, column_of
 
 __all__ = ["PartitionPartners"]
 
@@ -76,14 +76,5 @@ class PartitionPartners(PartnerSection):
         return Partners(found, weights, part)
 
     def _numbers(self, corpus: Corpus, rows: NDArray[np.int64], column: str) -> NDArray[np.int64]:
-        values = corpus.column(column)
-        chosen = [values[r] for r in rows.tolist()]
-        lacking = [int(r) for r, v in zip(rows, chosen) if v is None]
-        if lacking:
-            raise UserError(
-                f"{corpus.name}: {len(lacking)} items have no {column!r}, the first is "
-                f"{corpus.table['id'][lacking[0]].as_py()}",
-                "Fill the column, or take its items out of stages.splits.",
-            )
         numbers: dict[Any, int] = {}
-        return np.array([numbers.setdefault(v, len(numbers)) for v in chosen], dtype=np.int64)
+        return np.array([numbers.setdefault(v, len(numbers)) for v in column_of(corpus, rows, column)], dtype=np.int64)

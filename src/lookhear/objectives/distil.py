@@ -1,0 +1,180 @@
+"""Distillation: a speech tower learns what a frozen one, of another run, makes of the same recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from lookhear.about import About
+from lookhear.core import Features, Losses, Padded, gather
+from lookhear.errors import UserError
+from lookhear.objectives.base import Objective, Shaped, Views
+from lookhear.objectives.frozen import Frozen, heard_by
+from lookhear.objectives.likeness import RELATIONS
+from lookhear.objectives.stretched import stretch
+
+__all__ = ["Distil"]
+
+OF_PICTURES = ("similarities", "logits")
+OF_SPACE = ("embedding", "contrast")
+
+
+class Distil(Objective):
+    """Student and frozen teacher hear one augmented batch; gradient reaches the student alone (Wang and Yoon, 2021).
+
+    - ``similarities``: T² KL(softmax(t / T) ‖ softmax(s / T)), averaged over recordings, of ``scale`` × cosines with
+      the pictures of the batch and the bank (Hinton et al., 2015). Probabilities of several teachers are averaged.
+    - ``logits``: mean square between those scaled cosines.
+    - ``hidden``: mean square between a linear map of the student's hidden vectors and the teacher's (FitNets).
+    - ``attention``: mean square between Σ|hidden|² by frame, each of unit length over the recording (AT).
+    - ``embedding``: 1 − cosine of the pooled vectors. ``contrast``: InfoNCE of them at temperature T, the others of the
+      batch as negatives (the simple form of CRD).
+    - ``distances``, ``angles``, ``gram``, ``neighbours``: RKD-D, RKD-A, SP and PKT of the pooled vectors.
+
+    A teacher's frames are stretched onto the student's where their numbers differ; padding counts nowhere.
+    """
+
+    class Config(Shaped):
+        """What is taken from the teacher.
+
+        Attributes:
+            runs: folders of runs; several for ``similarities`` alone.
+            by: what is compared; see the class.
+            temperature: T.
+            scale: what cosines are multiplied by before they are logits.
+            regressor: for ``embedding`` and ``contrast``, a learned linear map to a teacher of another dimension.
+        """
+
+        about: ClassVar[About] = About(
+            name="knowledge-distillation-survey",
+            title="a small tower learns from a large, frozen one",
+            kind="objective",
+            family="distillation",
+            paper=(
+                "Wang, Yoon, 2021, Knowledge Distillation and Student-Teacher Learning for Visual Intelligence: "
+                "A Review and New Outlooks, TPAMI"
+            ),
+            inputs=("audio", "image"),
+            recipe="picturebook-distil",
+        )
+        kind: Literal["distil"] = "distil"
+        runs: tuple[str, ...] = Field(min_length=1)
+        by: Literal[
+            "similarities",
+            "logits",
+            "hidden",
+            "attention",
+            "embedding",
+            "contrast",
+            "distances",
+            "angles",
+            "gram",
+            "neighbours",
+        ] = "similarities"
+        temperature: float = Field(1.0, gt=0)
+        scale: float = Field(14.0, gt=0)
+        regressor: bool = False
+        weight: float = Field(1.0, gt=0)
+
+        @model_validator(mode="after")
+        def _fits(self) -> Distil.Config:
+            if len(self.runs) > 1 and self.by != "similarities":
+                raise ValueError(f"by = {self.by!r} takes one run; several are averaged by 'similarities' alone")
+            if self.regressor and self.by not in OF_SPACE:
+                raise ValueError(f"a regressor is for by = 'embedding' or 'contrast', not {self.by!r}")
+            return self
+
+        def build(self, model: Any) -> Distil:
+            teachers = [heard_by(run, model, "objectives.runs") for run in self.runs]
+            for run, teacher in zip(self.runs, teachers, strict=True):
+                if self.by in OF_SPACE and teacher.dim != model.dim and not self.regressor:
+                    raise UserError(
+                        f"objective 'distil': {run} has {teacher.dim} dimensions, the student {model.dim}",
+                        f"Set teacher.dim={teacher.dim}, or the objective's regressor=true.",
+                    )
+                if self.by in OF_PICTURES and not _alike(teacher.image, model.image):
+                    raise UserError(
+                        f"objective 'distil': pictures lie elsewhere in the space of {run}, so similarities to them "
+                        "cannot be compared",
+                        f"Set teacher_run={run!r} (the run whose teacher it was), or choose by='gram'.",
+                    )
+            towers = [t.audio for t in teachers if t.audio is not None]
+            theirs = towers[0].width if self.by == "hidden" else teachers[0].dim
+            ours = model.audio.width if self.by == "hidden" else model.dim
+            return Distil(self, towers, ours, theirs)
+
+    def __init__(self, config: Config, towers: Sequence[nn.Module], ours: int, theirs: int) -> None:
+        """
+        Args:
+            towers: the teachers' speech towers.
+            ours, theirs: widths of what is compared, for the regressor.
+        """
+        super().__init__()
+        self.config, self.towers = config, [Frozen(t) for t in towers]
+        self.needs = frozenset({"audio", "image"} if config.by in OF_PICTURES else {"audio"})  # type: ignore[misc]
+        mapped = config.by == "hidden" or config.regressor
+        self.regressor = nn.Linear(ours, theirs) if mapped else nn.Identity()
+
+    def forward(self, views: Views) -> Losses:
+        given = views.batch.inputs["audio"]
+        if not isinstance(given, Padded):
+            raise UserError(
+                "objective 'distil' needs the recordings themselves for its teacher, not vectors computed before",
+                "Set training.part=0 if it is set, or take the objective out.",
+            )
+        student, teachers = views["audio"], [tower(given) for tower in self.towers]
+        by = self.config.by
+        if by in OF_PICTURES:
+            loss = gather(self._response(views, student, teachers)).mean()
+        elif by in RELATIONS:
+            loss = RELATIONS[by](gather(student.pooled).float(), gather(teachers[0].pooled).float())
+        elif by in OF_SPACE:
+            loss = gather(self._embedding(student, teachers[0])).mean()
+        else:
+            loss = gather(self._frames(student, teachers[0])).mean()
+        return {"distil": self.config.weight * loss}
+
+    def _response(self, views: Views, student: Features, teachers: Sequence[Features]) -> Tensor:
+        """(B,) losses over cosines with all pictures."""
+        bank, more, c = gather(views["image"].pooled), views.more("image"), self.config
+        if more is not None:
+            bank = torch.cat([bank, more[0].pooled])
+        ours = c.scale * student.pooled.float() @ bank.float().T
+        theirs = [c.scale * t.pooled.float() @ bank.detach().float().T for t in teachers]
+        if c.by == "logits":
+            return (ours - theirs[0]).pow(2).mean(1)
+        p = torch.stack([(z / c.temperature).softmax(1) for z in theirs]).mean(0)
+        kl: Tensor = (torch.xlogy(p, p) - p * (ours / c.temperature).log_softmax(1)).sum(1)
+        return kl * (c.temperature * c.temperature)
+
+    def _embedding(self, student: Features, teacher: Features) -> Tensor:
+        """(B,) losses over pooled vectors."""
+        s = F.normalize(self.regressor(student.pooled.float()), dim=-1)
+        t = teacher.pooled.float()
+        if self.config.by == "embedding":
+            return 1 - (s * t).sum(1)
+        near = s @ gather(t).T / self.config.temperature
+        return near.logsumexp(1) - (s * t).sum(1) / self.config.temperature
+
+    def _frames(self, student: Features, teacher: Features) -> Tensor:
+        """(B,) losses over hidden vectors."""
+        assert student.hidden is not None
+        assert teacher.hidden is not None
+        mask, s, t = student.mask, student.hidden.float(), teacher.hidden.float()
+        if self.config.by == "hidden":
+            each: Tensor = (self.regressor(s) - stretch(t, teacher.mask, mask)).pow(2).mean(-1)
+            return (each * mask).sum(1) / mask.sum(1)
+        ours = F.normalize(s.pow(2).sum(-1) * mask, dim=1)
+        power = stretch(t.pow(2).sum(-1, keepdim=True), teacher.mask, mask)[..., 0]
+        return (ours - F.normalize(power, dim=1)).pow(2).sum(1) / mask.sum(1)
+
+
+def _alike(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two picture towers hold the same weights."""
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[k].cpu(), b[k].cpu()) for k in a)
