@@ -17,7 +17,9 @@ from lookhear.core import Batch, Padded
 from lookhear.models.speech import LocalTower
 from lookhear.objectives.base import Learner, Objective
 from lookhear.objectives.densecl import DenseViews
+from lookhear.objectives.distil import Distil
 from lookhear.objectives.local_contrast import LocalContrast
+from lookhear.objectives.transfer import Transfer
 
 
 class AllPlaces(LocalContrast):
@@ -31,9 +33,29 @@ def places(model: Any) -> Objective:
     return AllPlaces(LocalContrast.Config(dim=4), model.audio.width)
 
 
+def taught(config: Any) -> Callable[[Any], Objective]:
+    """An objective whose teacher is a tower of fixed random weights."""
+
+    def make(model: Any) -> Objective:
+        state = torch.get_rng_state()
+        torch.manual_seed(5)
+        tower = LocalTower.Config(bins=8, width=8, dilations=(1,), dropout=0).build(4)
+        torch.set_rng_state(state)
+        if isinstance(config, Distil.Config):
+            return Distil(config, [tower], *((8, 8) if config.by == "hidden" else (4, 4)))
+        return Transfer(config, tower)
+
+    return make
+
+
 OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
     "densecl": DenseViews.Config(on="audio", size=16, dim=6, decay=0.5).build,
     "local_contrast": places,
+    "similarities": taught(Distil.Config(runs=("a",))),
+    "contrast": taught(Distil.Config(runs=("a",), by="contrast")),
+    "distances": taught(Distil.Config(runs=("a",), by="distances")),
+    "hidden": taught(Distil.Config(runs=("a",), by="hidden")),
+    "transfer": taught(Transfer.Config(run="a", match="offset", radius=2)),
 }
 
 
