@@ -113,7 +113,7 @@ def test_the_tower_follows_and_what_it_follows_stays() -> None:
         loss = inner(ranks_views.batch(0))["transfer"]
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
     assert all(torch.equal(before[k], v) for k, v in followed.state_dict().items())  # type: ignore[union-attr]
     assert not inner.objectives[0].state_dict()

@@ -13,4 +13,6 @@ from lookhear.partners.same import SamePartners
 
 __all__ = ["PartnersConfig"]
 
-PartnersConfig = Annotated[LanguagePartners | ListedPartners | PartitionPartners | SamePartners, Field(discriminator="kind")]
+PartnersConfig = Annotated[
+    LanguagePartners | ListedPartners | PartitionPartners | SamePartners, Field(discriminator="kind")
+]
