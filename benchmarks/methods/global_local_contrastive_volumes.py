@@ -164,8 +164,8 @@ def main() -> None:
         baseline="G^R",
         controls=["from scratch", "G^D-", "L^R only", "G^D, sections shuffled"],
         seeds=args.seeds,
-        data=f"Made recordings of a ritual: {SPEAKERS} speakers, 4 sections, 12 words; {HELD} speakers to test; {STEPS} "
-        f"steps of {BATCH} before, {FINETUNE} of finetuning. F1: mean over 12 words and silence.",
+        data=f"Made recordings of a ritual: {SPEAKERS} speakers, 4 sections, 12 words; {HELD} speakers to test; "
+        f"{STEPS} steps of {BATCH} before, {FINETUNE} of finetuning. F1: mean over 12 words and silence.",
     )
     for name, how in RUNS.items():
         c.run(name, lambda seed, how=how: learn(seed, args.scale, how))

@@ -92,8 +92,7 @@ def main() -> None:
     c = Criterion(
         method="soho-visual-dictionary",
         claim="A shared dictionary with masked codes raises R@1 by at least 2 points over InfoNCE alone at equal "
-        "steps; its codes know as much of the things as k-means on the vectors of InfoNCE alone; at least 60 % of them are "
-        "used.",
+        "steps; its codes know as much of the things as k-means on the vectors of InfoNCE alone; at least 60 % used.",
         baseline="no dictionary",
         controls=["dictionary, nothing masked", "dictionary, random cells masked"],
         seeds=args.seeds,

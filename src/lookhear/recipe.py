@@ -23,7 +23,9 @@ from lookhear.models.speech import LocalTower
 from lookhear.models.teacher import EmbeddedTeacher, TeacherConfig
 from lookhear.models.towers import SpeechTowerConfig
 from lookhear.objectives.asked import AskedWords
+from lookhear.objectives.clusters import Clusters
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
+from lookhear.objectives.cpc import PredictiveCoding
 from lookhear.objectives.dense import Dense
 from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.dictionary import Dictionary
@@ -32,13 +34,16 @@ from lookhear.objectives.local_contrast import LocalContrast
 from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.mms import MaskedMarginSoftmax
 from lookhear.objectives.momentum import MomentumDistillation
+from lookhear.objectives.no_negatives import NoNegatives
 from lookhear.objectives.pacl import Pacl
 from lookhear.objectives.queue import QueuedInfoNCE
+from lookhear.objectives.regression import Regression
 from lookhear.objectives.small_loss import SmallLoss
 from lookhear.objectives.soft_targets import SoftTargets
 from lookhear.objectives.tag_head import TagHeadLoss
 from lookhear.objectives.tags import WordTags
 from lookhear.objectives.transfer import Transfer
+from lookhear.objectives.transforms import Transforms
 from lookhear.objectives.triplet import Triplet
 from lookhear.partners import PartnersConfig
 from lookhear.scoring import Compatibility
@@ -65,6 +70,11 @@ ObjectiveConfig = Annotated[
     | Distil.Config
     | Transfer.Config
     | LocalContrast.Config
+    | Transforms.Config
+    | PredictiveCoding.Config
+    | Clusters.Config
+    | NoNegatives.Config
+    | Regression.Config
     | WordTags.Config
     | TagHeadLoss.Config,
     Field(discriminator="kind"),

@@ -16,10 +16,15 @@ from torch import Tensor, nn
 from lookhear.core import Batch, Padded
 from lookhear.models.speech import LocalTower
 from lookhear.objectives.base import Learner, Objective
+from lookhear.objectives.clusters import Clusters
+from lookhear.objectives.cpc import PredictiveCoding
 from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.distil import Distil
 from lookhear.objectives.local_contrast import LocalContrast
+from lookhear.objectives.no_negatives import NoNegatives
+from lookhear.objectives.regression import Regression
 from lookhear.objectives.transfer import Transfer
+from lookhear.objectives.transforms import Transforms
 
 
 class AllPlaces(LocalContrast):
@@ -51,6 +56,13 @@ def taught(config: Any) -> Callable[[Any], Objective]:
 OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
     "densecl": DenseViews.Config(on="audio", size=16, dim=6, decay=0.5).build,
     "local_contrast": places,
+    "transforms": Transforms.Config().build,
+    "cpc": PredictiveCoding.Config(dim=6, first=1, last=3).build,
+    "clusters": lambda model: Clusters(Clusters.Config(clusters=4, rare=0.0), 4),
+    "regression": lambda model: Regression(Regression.Config()),
+    "barlow": NoNegatives.Config(loss="barlow", dim=6, weight=0.05).build,
+    "vicreg": NoNegatives.Config(loss="vicreg", dim=6, weight=0.05).build,
+    "byol": NoNegatives.Config(loss="byol", dim=6, decay=0.5).build,
     "similarities": taught(Distil.Config(runs=("a",))),
     "contrast": taught(Distil.Config(runs=("a",), by="contrast")),
     "distances": taught(Distil.Config(runs=("a",), by="distances")),

@@ -13,6 +13,7 @@ from lookhear.about import About
 from lookhear.core import Batch, Features, Losses, Padded, gather, processes
 from lookhear.errors import UserError
 from lookhear.objectives.base import Objective, Shaped, Views
+from lookhear.objectives.hidden import mean_hidden
 from lookhear.objectives.moving import MovingCopy
 from lookhear.objectives.queue import Queue
 
@@ -29,8 +30,9 @@ class _Heads(nn.Module):
 
     def forward(self, x: Features) -> tuple[Tensor, Tensor]:
         assert x.hidden is not None
-        mean = (x.hidden * x.mask[..., None]).sum(1) / x.mask.sum(1, keepdim=True)
-        return F.normalize(self.whole(mean).float(), dim=-1), F.normalize(self.place(x.hidden).float(), dim=-1)
+        return F.normalize(self.whole(mean_hidden(x)).float(), dim=-1), F.normalize(
+            self.place(x.hidden).float(), dim=-1
+        )
 
 
 class DenseViews(Objective):
