@@ -23,6 +23,20 @@ RESULTS = ROOT / "benchmarks" / "results"
 TABLE, PAGE = ROOT / "src" / "lookhear" / "methods.json", ROOT / "docs" / "methods.md"
 UNIONS = (ObjectiveConfig, PartnersConfig)
 
+SURVEY = About(
+    name="multimodal-temporal-ssl-survey",
+    title="eight families of self-supervision on one speech tower",
+    kind="strategy",
+    family="multi-task",
+    paper=(
+        "Deldari et al., 2022, Beyond Just Vision: A Review on Self-Supervised Representation Learning on Multimodal "
+        "and Temporal Data"
+    ),
+    inputs=("audio", "image"),
+    recipe="",
+)
+"""A comparison of what stands in the unions: it has a result, and no section of its own."""
+
 
 def abouts() -> Iterator[About]:
     """What every section of the recipe's visible unions says of itself."""
@@ -30,6 +44,7 @@ def abouts() -> Iterator[About]:
         for config in get_args(get_args(union)[0]):
             if "about" in vars(config):
                 yield config.about
+    yield SURVEY
 
 
 def gather() -> list[dict[str, Any]]:
