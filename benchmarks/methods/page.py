@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lookhear.about import About
+from lookhear.balance import BalanceConfig
 from lookhear.catalogue import NEEDS
 from lookhear.recipe import ObjectiveConfig, PartnersConfig
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 TABLE, PAGE = ROOT / "src" / "lookhear" / "methods.json", ROOT / "docs" / "methods.md"
-UNIONS = (ObjectiveConfig, PartnersConfig)
+UNIONS = (ObjectiveConfig, PartnersConfig, BalanceConfig)
 
 SURVEY = About(
     name="multimodal-temporal-ssl-survey",

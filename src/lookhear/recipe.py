@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from lookhear.balance import BalanceConfig
 from lookhear.core import Section
 from lookhear.data.augment import Augment
 from lookhear.data.looks import Looks
@@ -166,6 +167,7 @@ class Stage(Section):
         partners: whose input is the second view of an item; its own without it.
         freeze: parts of the tower, by the names of its weights, that stay as they are with their statistics.
         splits: that it learns from; those of ``data.train`` without it.
+        balance: how the losses of its objectives become one gradient; their sum without it.
     """
 
     on: Literal["audio", "image"] = "audio"
@@ -176,6 +178,7 @@ class Stage(Section):
     partners: PartnersConfig | None = None
     freeze: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
+    balance: BalanceConfig | None = None
     training: Optimisation = Optimisation()
 
     @model_validator(mode="after")
@@ -195,6 +198,7 @@ class Recipe(Section):
         teacher_run: a run whose teacher is used as it is, instead of training one.
         speech_run: a run whose speech tower this one begins as; its [speech] must be the same.
         stages: what towers learn alone before they meet, in this order.
+        balance: how the losses of the objectives become one gradient; their sum without it.
         threads: CPU threads; None leaves PyTorch's choice.
         also: more sources that ``evaluate --on NAME`` knows the columns of.
     """
@@ -210,6 +214,7 @@ class Recipe(Section):
     compatibility: Compatibility = Compatibility()
     stages: tuple[Stage, ...] = ()
     objectives: tuple[ObjectiveConfig, ...] = (InfoNCE.Config(),)
+    balance: BalanceConfig | None = None
     augment: Augment = Augment()
     training: Optimisation = Optimisation()
     evaluate: tuple[TaskConfig, ...] = ()
@@ -340,7 +345,7 @@ def _explain(error: Any) -> str:
 
 def _is_kind(where: list[Any], i: int) -> bool:
     """Whether this part of a validation error's location is the kind of the section before it."""
-    if i and where[i - 1] in ("teacher", "speech", "finetune", "by", "partners"):
+    if i and where[i - 1] in ("teacher", "speech", "finetune", "by", "partners", "balance"):
         return not isinstance(where[i], int)
     return i > 1 and where[i - 2] in ("objectives", "evaluate") and isinstance(where[i - 1], int)
 

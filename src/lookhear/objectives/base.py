@@ -116,12 +116,18 @@ class Shaped(Section):
 
 
 class Learner(nn.Module):
-    """A model and its objectives in one forward, which is what DDP wraps."""
+    """A model and its objectives in one forward, which is what DDP wraps.
 
-    def __init__(self, model: nn.Module, objectives: list[Objective]) -> None:
+    Attributes:
+        balance: how the losses of several tasks become one gradient; the plain sum where it is None. One that weighs
+            tasks (``by_task``) is given each objective's losses as one, by the task's name.
+    """
+
+    def __init__(self, model: nn.Module, objectives: list[Objective], balance: nn.Module | None = None) -> None:
         super().__init__()
         self.model = model
         self.objectives = nn.ModuleList(objectives)
+        self.balance = balance
 
     def train(self, mode: bool = True) -> Learner:
         """As ``nn.Module.train``, but for parts all of whose weights are frozen: their statistics are frozen, too."""
@@ -132,11 +138,12 @@ class Learner(nn.Module):
                 module.eval()
         return self
 
-    def check(self, batch: Batch, items: int) -> None:
+    def check(self, batch: Batch, items: int, never: frozenset[str] = frozenset()) -> None:
         """Refuses a first batch that lacks what an objective needs, and what an objective could not learn from.
 
         Args:
             items: of an epoch, over all processes.
+            never: inputs that no item of the training data has.
 
         Raises:
             UserError: names the objective and what is missing.
@@ -148,16 +155,27 @@ class Learner(nn.Module):
                     f"objective {type(objective).__name__} needs {', '.join(lacking)}, which the data do not have",
                     "Choose another objective, or a corpus with these columns.",
                 )
+            unlabelled = sorted(never & objective.needs)  # type: ignore[operator]
+            if unlabelled:
+                raise UserError(
+                    f"objective {type(objective).__name__}: no training item has {', '.join(unlabelled)}",
+                    "Leave the objective out, or give some items what it learns from (data.pictured, data.texted).",
+                )
             objective.ready(batch, items)  # type: ignore[operator]
 
     def forward(self, batch: Batch) -> Losses:
         views = Views(self.model, batch)
         losses: Losses = {}
-        for objective in self.objectives:
+        by_task = self.balance is not None and self.balance.by_task
+        for number, objective in enumerate(self.objectives):
             some = views.having(objective.needs)  # type: ignore[arg-type]
             if len(some.batch) < 2:  # a batch by chance without two items that have what this objective needs
                 continue
-            for name, value in objective(some).items():
+            found = objective(some)
+            if by_task and found:
+                losses[self.balance.tasks[number]] = torch.stack(list(found.values())).sum()  # type: ignore[index,union-attr]
+                continue
+            for name, value in found.items():
                 losses[name] = losses[name] + value if name in losses else value
         if not losses:  # nothing to learn from this batch, which the loop goes on after
             losses["nothing"] = 0 * next(p for p in self.parameters() if p.requires_grad).sum()

@@ -28,6 +28,7 @@ class Annealed:
 
     def __init__(self, sources: Sequence[BatchSource], epochs: float) -> None:
         self.sources = list(sources)
+        self.never: frozenset[str] = frozenset.intersection(*(getattr(s, "never", frozenset()) for s in self.sources))
         share = epochs / len(self.sources)
         self.steps = [max(1, round(share * s.steps_per_epoch)) for s in self.sources]
         self.ends = list(accumulate(self.steps))

@@ -112,6 +112,7 @@ class SpeechBatches:
         self.batch_size, self.seed, self.augment, self.tags = batch_size, seed, augment, tags or {}
         self.texts, self.patches, self.second = texts or {}, patches, second
         self.lengths = np.array([m.shape[1] for m in mels]) if lengths is None else lengths
+        self.never = frozenset() if self.pictured.any() else frozenset({"image", *self.tags})
         self.steps_per_epoch = len(mels) // batch_size
         self._order = lru_cache(maxsize=2)(lambda epoch: epoch_order(self.lengths, batch_size, seed, epoch))
 

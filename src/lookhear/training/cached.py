@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,9 @@ class _Part:
     random: Tensor
 
 
-def backward_in_parts(learner: Learner, batch: Batch, size: int) -> Losses:
+def backward_in_parts(
+    learner: Learner, batch: Batch, size: int, send: Callable[[Losses, Callable[[Tensor], None]], None] | None = None
+) -> Losses:
     """Losses of a batch, and their gradient left in ``.grad``, in the memory of ``size`` items.
 
     Towers run twice (gradient caching; Gao et al., 2021, section 3): once without a graph for the features that the
@@ -38,6 +40,7 @@ def backward_in_parts(learner: Learner, batch: Batch, size: int) -> Losses:
 
     Args:
         size: items a part.
+        send: turns the losses into one scalar and hands it to what sends its gradient back; their sum without it.
     """
     towers = [name for name, given in batch.inputs.items() if isinstance(given, Padded) and _trained(learner, name)]
     keep = FIELDS if any(o.reads_local for o in learner.objectives) else FIELDS[:1]
@@ -53,7 +56,10 @@ def backward_in_parts(learner: Learner, batch: Batch, size: int) -> Losses:
             running.restore()
         leaves[name] = _leaf(Features.concat(seen))
     losses: Losses = learner(replace(batch, inputs={**batch.inputs, **leaves}))
-    _go_back([torch.stack(list(losses.values())).sum()], [None])
+    if send is None:
+        _go_back([torch.stack(list(losses.values())).sum()], [None])
+    else:
+        send(losses, lambda total: _go_back([total], [None]))
     after, at = torch.get_rng_state(), dict.fromkeys(towers, 0)
     running.begin()
     for again in parts:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from lookhear.balance.base import Balance
 from lookhear.core import Batch, Losses
 from lookhear.errors import UserError
 from lookhear.models.model import write_atomically
@@ -27,6 +28,7 @@ from lookhear.objectives.base import Learner
 from lookhear.recipe import Optimisation
 from lookhear.training.average import Average
 from lookhear.training.cached import backward_in_parts
+from lookhear.training.lacking import never
 
 __all__ = ["BatchSource", "Progress", "bf16_pays", "fit", "give_back"]
 
@@ -168,6 +170,8 @@ def fit(
             )
     if config.part and fabric.world_size > 1:
         raise UserError("training.part works in one process", "Leave it out: several processes share a batch already.")
+    balance = learner.balance if isinstance(learner.balance, Balance) else Balance()
+    balance.ready(config.part)
     optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate, fused=True)
     module, opt = fabric.setup(learner, optimizer)
     main = fabric.global_rank == 0
@@ -175,7 +179,7 @@ def fit(
     checkpoint = _Checkpoint(folder / f"{name}.checkpoint" if folder else None, learner, average, optimizer, key)
     state = checkpoint.load()
     total = max(1, round(config.epochs * source.steps_per_epoch))
-    loop = _Loop(fabric, module, learner, average, opt, source, config, total, bf16)
+    loop = _Loop(fabric, module, learner, average, opt, source, config, total, bf16, balance)
     log = _open_log(folder / f"{name}.log.jsonl", state) if folder and main else None
     bar = _bar(name, source.items(total), source.items(state.step), progress and main)
     try:
@@ -245,6 +249,7 @@ class _Loop:
     config: Optimisation
     total: int
     bf16: bool
+    balance: Balance
     inside: bool = False
 
     def step(self, number: int) -> dict[str, float]:
@@ -253,13 +258,13 @@ class _Loop:
         torch.manual_seed((self.config.seed + 1) * 1_000_003 + number)
         batch = self.source.batch(epoch, index, self.fabric.global_rank, self.fabric.world_size)
         if number == 0:
-            self.learner.check(batch, self.source.items(self.source.steps_per_epoch))
+            self.learner.check(batch, self.source.items(self.source.steps_per_epoch), never(self.source))
         rate = learning_rate(number, self.total, self.config.learning_rate, self.config.warmup, self.config.floor)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         # Fabric's own mixed precision would rewrite the batch, which is frozen: autocast is all that is needed here.
         with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.bf16):
-            losses = self._backward(batch.to(self.fabric.device))
+            losses, told = self._backward(batch.to(self.fabric.device), epoch)
         if self.config.clip:
             self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False)
         self.optimizer.step()
@@ -269,16 +274,21 @@ class _Loop:
         values = {k: float(v.detach()) for k, v in losses.items()}
         if not math.isfinite(sum(values.values())):
             raise UserError(f"the loss is not finite at step {number} ({values})", "Lower the learning rate.")
-        return {"loss": sum(values.values()), **values, **self.learner.told(), "learning_rate": rate}
+        return {"loss": sum(values.values()), **values, **self.learner.told(), **told, "learning_rate": rate}
 
-    def _backward(self, batch: Batch) -> Losses:
-        """Losses of a batch, their gradient left where it belongs."""
+    def _backward(self, batch: Batch, epoch: int) -> tuple[Losses, dict[str, float]]:
+        """Losses of a batch, their balanced gradient left where it belongs, and what the balance tells the log."""
+        told: dict[str, float] = {}
+
+        def send(losses: Losses, back: Callable[[Tensor], None]) -> None:
+            with torch.autocast(self.fabric.device.type, enabled=False):
+                told.update(self.balance.backward(losses, self.learner.model, back, epoch))
+
         if 0 < self.config.part < len(batch):
-            return backward_in_parts(self.learner, batch, self.config.part)
+            return backward_in_parts(self.learner, batch, self.config.part, send), told
         losses: Losses = self.module(batch)
-        with torch.autocast(self.fabric.device.type, enabled=False):
-            self.fabric.backward(torch.stack(list(losses.values())).sum())
-        return losses
+        send(losses, self.fabric.backward)
+        return losses, told
 
 
 def _run(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import nn
 
+from lookhear.balance.base import Balance, task_names
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
 from lookhear.models.images import PictureTower
@@ -25,7 +26,7 @@ from lookhear.training.mels import StreamedMels, frames_of, gigabytes, log_mels
 from lookhear.training.pictures import picture_tensor
 from lookhear.training.second import Make, SecondView, pictures_seen, recordings_heard
 
-__all__ = ["begin_as", "run_stages"]
+__all__ = ["begin_as", "built_balance", "run_stages"]
 
 
 def begin_as(tower: nn.Module, recipe: Recipe) -> None:
@@ -87,11 +88,25 @@ def run_stages(
         twice = any(f"{on}@2" in objective.needs for objective in objectives)
         source = _material(stage, twice, model, recipe, corpus, folder, progress)
         loop = stage.training.model_copy(update={"seed": recipe.seed + 1 + number})
-        fit(Learner(model, objectives), source, loop, name=name, key=key, folder=folder, progress=progress)
+        learner = Learner(model, objectives, built_balance(stage))
+        fit(learner, source, loop, name=name, key=key, folder=folder, progress=progress)
         for weight in opened:
             weight.requires_grad_(True)
         write_atomically(kept, save({k: v.contiguous() for k, v in tower.state_dict().items()}))
         (folder / f"{name}.checkpoint").unlink(missing_ok=True)
+
+
+def built_balance(section: Recipe | Stage) -> Balance | None:
+    """What balances the objectives of a recipe, or of a stage of it; None for their plain sum.
+
+    Raises:
+        UserError: it names tasks that there are not, cannot weigh those that there are, or needs an extra.
+    """
+    if section.balance is None:
+        return None
+    built = section.balance.build(task_names(config.kind for config in section.objectives))
+    built.ready(section.training.part)
+    return built
 
 
 def _build(config: Any, model: Model) -> Objective:

@@ -39,7 +39,7 @@ from lookhear.training.material import (
     training_pictures,
 )
 from lookhear.training.pictures import no_patches
-from lookhear.training.stages import begin_as, run_stages
+from lookhear.training.stages import begin_as, built_balance, run_stages
 from lookhear.training.tags import check_tagging, learn_evidence
 from lookhear.training.teach import TEACHER_STAGES, teach
 
@@ -105,6 +105,9 @@ def train(
     _check_augment(recipe)
     _check_reading(recipe)
     _check_stages(recipe)
+    built_balance(recipe)
+    for stage in recipe.stages:
+        built_balance(stage)
     out = Path(out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
@@ -264,8 +267,9 @@ def _speech(
         learn_evidence(model, mels)
         model.save(out, configs)
 
+    learner = Learner(model, objectives, built_balance(recipe))
     return fit(
-        Learner(model, objectives),
+        learner,
         source,
         recipe.training.model_copy(update={"seed": recipe.seed}),
         name="speech",
