@@ -16,7 +16,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from criterion import Criterion, arguments
-from lookhear.objectives.fastmim import FastMim
 from probes import linear_probe
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
@@ -28,6 +27,7 @@ from lookhear.objectives.base import Learner, Objective
 from lookhear.objectives.clusters import Clusters
 from lookhear.objectives.contrastive import InfoNCE
 from lookhear.objectives.cpc import PredictiveCoding
+from lookhear.objectives.fastmim import FastMim
 from lookhear.objectives.hidden import mean_hidden
 from lookhear.objectives.no_negatives import NoNegatives
 from lookhear.objectives.regression import Regression

@@ -31,6 +31,7 @@ from lookhear.objectives.dense import Dense
 from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.dictionary import Dictionary
 from lookhear.objectives.distil import Distil
+from lookhear.objectives.fastmim import FastMim
 from lookhear.objectives.local_contrast import LocalContrast
 from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.mms import MaskedMarginSoftmax
@@ -76,6 +77,7 @@ ObjectiveConfig = Annotated[
     | Clusters.Config
     | NoNegatives.Config
     | Regression.Config
+    | FastMim.Config
     | WordTags.Config
     | TagHeadLoss.Config,
     Field(discriminator="kind"),

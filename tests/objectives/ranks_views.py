@@ -20,6 +20,7 @@ from lookhear.objectives.clusters import Clusters
 from lookhear.objectives.cpc import PredictiveCoding
 from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.distil import Distil
+from lookhear.objectives.fastmim import FastMim
 from lookhear.objectives.local_contrast import LocalContrast
 from lookhear.objectives.no_negatives import NoNegatives
 from lookhear.objectives.regression import Regression
@@ -54,6 +55,7 @@ def taught(config: Any) -> Callable[[Any], Objective]:
 
 
 OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
+    "fastmim": FastMim.Config(on="audio", scale=1, block=1, cell=4).build,
     "densecl": DenseViews.Config(on="audio", size=16, dim=6, decay=0.5).build,
     "local_contrast": places,
     "transforms": Transforms.Config().build,
@@ -69,6 +71,9 @@ OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
     "hidden": taught(Distil.Config(runs=("a",), by="hidden")),
     "transfer": taught(Transfer.Config(run="a", match="offset", radius=2)),
 }
+
+
+NAMES = [f"item-{i}" for i in range(8)]
 
 
 def learner(name: str) -> Learner:
@@ -87,7 +92,7 @@ def batch(step: int, rank: int = 0, world: int = 1) -> Batch:
     second = first.values.clone()
     for row, length in zip(second, lengths, strict=True):
         row[:, :length] = row[:, :length].flip(1) * (1 + 0.1 * step)
-    return Batch({**given.inputs, "audio@2": Padded(second, first.mask)}, given.group + 10 * step)
+    return Batch({**given.inputs, "audio@2": Padded(second, first.mask)}, given.group + 10 * step, NAMES[rank::world])
 
 
 def steps(module: nn.Module, inner: Learner, rank: int = 0, world: int = 1) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ def test_padding_and_order_change_nothing(name: str) -> None:
                     for k, v in given.inputs.items()
                     if k.startswith("audio") and isinstance(v, Padded) and v.mask is not None
                 }
-                given = Batch({**given.inputs, **longer}, given.group)
+                given = Batch({**given.inputs, **longer}, given.group, given.ids)
             torch.manual_seed(step)
             found.append(sum(float(v.detach()) for v in inner(given).values()))
             inner.after_step(step)
