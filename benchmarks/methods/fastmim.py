@@ -125,7 +125,7 @@ def main() -> None:
         method="fastmim",
         claim="Finetuned on ten recordings a word, a tower that told HOG of hidden cells at half the rate is at most 1 "
         "point below one that told pixels at full rate at equal epochs and at least 1 point above at equal seconds, "
-        "a step being at least twice as fast; both at least 3 points above scratch; HOG carries over to full rate better.",
+        "a step being at least twice as fast; both at least 3 points above scratch; HOG carries over better.",
         baseline="pixels, full rate",
         controls=["scratch", "HOG, full rate", "pixels, half the rate"],
         seeds=args.seeds,
