@@ -55,6 +55,7 @@ FLAGS = {
     "tune": {
         *("recipe", "data", "out", "trials", "workers", "searches", "space", "metric", "prune", "changes"),
     },
+    "methods": {"name", "as_json"},
 }
 
 
