@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from lookhear.about import About
 from lookhear.core import Features, Losses, Padded, gather
 from lookhear.errors import UserError
-from lookhear.objectives.base import Objective, Shaped, Views
-from lookhear.objectives.frozen import Frozen, heard_by
+from lookhear.objectives.base import Objective, Views
+from lookhear.objectives.frozen import Follows, Frozen, heard_by
 from lookhear.objectives.likeness import RELATIONS
 from lookhear.objectives.stretched import stretch
 
@@ -39,7 +39,7 @@ class Distil(Objective):
     A teacher's frames are stretched onto the student's where their numbers differ; padding counts nowhere.
     """
 
-    class Config(Shaped):
+    class Config(Follows):
         """What is taken from the teacher.
 
         Attributes:
@@ -88,6 +88,9 @@ class Distil(Objective):
             if self.regressor and self.by not in OF_SPACE:
                 raise ValueError(f"a regressor is for by = 'embedding' or 'contrast', not {self.by!r}")
             return self
+
+        def followed(self) -> tuple[str, ...]:
+            return self.runs
 
         def build(self, model: Any) -> Distil:
             teachers = [heard_by(run, model, "objectives.runs") for run in self.runs]

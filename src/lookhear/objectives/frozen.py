@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,35 @@ from torch import nn
 from lookhear.core import Features, Padded
 from lookhear.errors import UserError
 from lookhear.models.model import Model
+from lookhear.objectives.base import Shaped
 
-__all__ = ["Frozen", "heard_by"]
+__all__ = ["Follows", "Frozen", "contents", "heard_by"]
+
+
+class Follows(Shaped):
+    """The section of an objective that learns from other runs; what they hold decides what is learned, too."""
+
+    def followed(self) -> tuple[str, ...]:
+        """Folders of the runs."""
+        raise TypeError(f"{type(self).__name__} does not say whom it follows")
+
+
+def contents(runs: Iterable[str]) -> str:
+    """Digests, one a line, of the models that lie in these folders now; a missing file counts as an empty one."""
+    lines = []
+    for run in runs:
+        h = hashlib.blake2b(digest_size=16)
+        for name in ("model.json", "model.safetensors"):
+            path = Path(run).expanduser() / name
+            data = path.read_bytes() if path.is_file() else b""
+            h.update(f"{len(data)} ".encode() + data)
+        lines.append(h.hexdigest() + "\n")
+    return "".join(lines)
 
 
 @lru_cache(maxsize=4)
-def _load(folder: str) -> Model:
+def _load(folder: str, held: str) -> Model:
+    """The model that a folder held when its ``contents`` were these: one trained anew there is another."""
     return Model.load(folder).requires_grad_(False).eval()
 
 
@@ -30,7 +55,8 @@ def heard_by(folder: str, model: Any, key: str) -> Model:
     Raises:
         UserError: no run there, a run without a speech tower, or one that reads other log-mels.
     """
-    teacher = _load(str(Path(folder).expanduser().resolve()))
+    path = str(Path(folder).expanduser().resolve())
+    teacher = _load(path, contents([path]))
     if teacher.audio is None:
         raise UserError(f"{key}: {folder} has no speech tower", "Name a run that trained one.")
     theirs, ours = teacher.audio.channels, model.audio.channels

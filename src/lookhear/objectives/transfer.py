@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lookhear.about import About
 from lookhear.core import Losses, Padded, gather
 from lookhear.errors import UserError
-from lookhear.objectives.base import Objective, Shaped, Views
-from lookhear.objectives.frozen import Frozen, heard_by
+from lookhear.objectives.base import Objective, Views
+from lookhear.objectives.frozen import Follows, Frozen, heard_by
 from lookhear.objectives.stretched import stretch
 
 __all__ = ["Transfer"]
@@ -34,7 +34,7 @@ class Transfer(Objective):
     shrink; "cosine" leaves their lengths alone.
     """
 
-    class Config(Shaped):
+    class Config(Follows):
         """How frames meet.
 
         Attributes:
@@ -69,6 +69,9 @@ class Transfer(Objective):
             if (self.match == "identity") != (self.radius == 0):
                 raise ValueError(f"match = {self.match!r} with a radius of {self.radius}: 0 is for 'identity' alone")
             return self
+
+        def followed(self) -> tuple[str, ...]:
+            return (self.run,)
 
         def build(self, model: Any) -> Transfer:
             teacher = heard_by(self.run, model, "objectives.run").audio

@@ -115,7 +115,7 @@ class _Checkpoint:
             ) from None
         if stored != self.key:
             raise UserError(
-                f"{self.path} was written by another recipe or other data",
+                f"{self.path} was written by another recipe or other data, or by one that named a run as it was before",
                 "Choose another --out, or delete the folder to start again.",
             )
         self.learner.load_state_dict(state["learner"])

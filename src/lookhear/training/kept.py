@@ -23,6 +23,7 @@ from filelock import FileLock
 from lookhear.data.schema import Corpus
 from lookhear.models.model import write_atomically
 from lookhear.recipe import Recipe
+from lookhear.training.named import runs_held
 from lookhear.training.train import Say, Watch, open_data, train, train_teacher
 
 __all__ = ["KeptRun", "KeptRuns", "run_key", "teacher_key"]
@@ -34,17 +35,14 @@ _MODEL = (".json", ".safetensors", ".bin", ".txt")
 
 def run_key(recipe: Recipe, data: str) -> str:
     """16 hex digits of the resolved recipe (its seed is in it), the data and, if there are any, the runs that it begins
-    from and the models that the recipe names by their folders.
+    or learns from and the models that the recipe names by their folders.
 
     Args:
         recipe: of the run.
         data: the fingerprint of its corpus.
     """
     h = hashlib.sha256(f"{recipe.to_toml()}\n{data}\n".encode())
-    for run in (recipe.teacher_run, recipe.speech_run):
-        for name in ("model.json", "model.safetensors") if run else ():
-            path = Path(run) / name
-            h.update(path.read_bytes() if path.is_file() else b"")
+    h.update(runs_held(recipe).encode())
     h.update("".join(_weights(recipe.teacher) + _weights(recipe.speech)).encode())
     return h.hexdigest()[:16]
 

@@ -38,6 +38,7 @@ from lookhear.training.material import (
     training_pairs,
     training_pictures,
 )
+from lookhear.training.named import runs_held
 from lookhear.training.pictures import no_patches
 from lookhear.training.stages import begin_as, built_balance, run_stages
 from lookhear.training.tags import check_tagging, learn_evidence
@@ -208,7 +209,7 @@ def _claim(out: Path, recipe: Recipe, corpus: Corpus) -> str:
         raise UserError(f"{out} is not empty and no run", "Choose another --out.")
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
-    return hashlib.sha256((text + corpus.fingerprint()).encode()).hexdigest()[:16]
+    return hashlib.sha256((text + corpus.fingerprint() + runs_held(recipe)).encode()).hexdigest()[:16]
 
 
 def _teacher(recipe: Recipe, corpus: Corpus, out: Path, key: str, progress: bool, say: Say) -> tuple[Teacher, float]:
