@@ -26,6 +26,7 @@ from lookhear.models.towers import SpeechTowerConfig
 from lookhear.objectives.asked import AskedWords
 from lookhear.objectives.clusters import Clusters
 from lookhear.objectives.contrastive import InfoNCE, Margin, Sigmoid
+from lookhear.objectives.correlational import Correlational
 from lookhear.objectives.cpc import PredictiveCoding
 from lookhear.objectives.dense import Dense
 from lookhear.objectives.densecl import DenseViews
@@ -78,6 +79,7 @@ ObjectiveConfig = Annotated[
     | NoNegatives.Config
     | Regression.Config
     | FastMim.Config
+    | Correlational.Config
     | WordTags.Config
     | TagHeadLoss.Config,
     Field(discriminator="kind"),

@@ -17,6 +17,7 @@ from lookhear.core import Batch, Padded
 from lookhear.models.speech import LocalTower
 from lookhear.objectives.base import Learner, Objective
 from lookhear.objectives.clusters import Clusters
+from lookhear.objectives.correlational import Correlational
 from lookhear.objectives.cpc import PredictiveCoding
 from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.distil import Distil
@@ -56,6 +57,7 @@ def taught(config: Any) -> Callable[[Any], Objective]:
 
 OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
     "fastmim": FastMim.Config(on="audio", scale=1, block=1, cell=4).build,
+    "correlational": Correlational.Config(on="audio", exemplars=3, width=8, heads=2, decay=0.5).build,
     "densecl": DenseViews.Config(on="audio", size=16, dim=6, decay=0.5).build,
     "local_contrast": places,
     "transforms": Transforms.Config().build,
