@@ -16,6 +16,7 @@ from torch import nn
 
 from lookhear.core import Batch
 from lookhear.errors import UserError
+from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.speech import LocalTower
 from lookhear.objectives.base import Learner
 from lookhear.objectives.distil import Distil
@@ -60,6 +61,7 @@ def test_what_a_run_depends_on_includes_whom_it_follows(teacher: Path) -> None:
         "distil": Recipe(objectives=(Distil.Config(runs=(run,), by="gram"),)),
         "transfer": Recipe(objectives=(Transfer.Config(run=run),)),
         "stage": Recipe(stages=(Stage(objectives=(Transfer.Config(run=run),)),)),
+        "joined": Recipe(teacher=EnsembleTeacher(runs=(run, run + "-none"))),
         "second": Recipe(objectives=(Distil.Config(runs=(run + "-none", run)),)),
         "nobody": Recipe(),
     }
@@ -68,7 +70,7 @@ def test_what_a_run_depends_on_includes_whom_it_follows(teacher: Path) -> None:
     change(teacher)
     after = {name: run_key(r, "data") for name, r in recipes.items()}
     assert {name for name in recipes if after[name] == before[name]} == {"nobody"}
-    assert len(set(before.values()) | set(after.values())) == 9
+    assert len(set(before.values()) | set(after.values())) == 11
 
 
 def test_a_stopped_run_does_not_go_on_with_another_teacher(
@@ -115,14 +117,17 @@ def learner(config: Any) -> Learner:
     torch.manual_seed(0)
     model = nn.Module()
     model.audio = LocalTower.Config(bins=8, width=8, dilations=(1,), dropout=0.3).build(4)
-    model.image = ranks_views.ranks.Plain()
-    return Learner(model, [ranks_views.taught(config)(model)]).train()
+    model.image, model.dim = ranks_views.ranks.Plain(), 4
+    own = isinstance(config, Distil.Config) and config.decay
+    return Learner(model, [config.build(model) if own else ranks_views.taught(config)(model)]).train()
 
 
 FOLLOWING = [
     Distil.Config(runs=("a",), temperature=2.0),
     Distil.Config(runs=("a",), by="hidden"),
     Distil.Config(runs=("a",), by="angles"),
+    Distil.Config(runs=("a",), by="contrast", queue=16),
+    Distil.Config(decay=0.8, by="hidden"),
     Transfer.Config(run="a"),
     Transfer.Config(run="a", match="offset", radius=1),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.objectives.frozen import Follows, contents
 from lookhear.recipe import Recipe
 
@@ -9,10 +10,11 @@ __all__ = ["runs_held", "runs_named"]
 
 
 def runs_named(recipe: Recipe) -> tuple[str, ...]:
-    """Folders of the runs that it begins from, and that its objectives and those of its stages learn from, in order."""
+    """Folders of the runs that it begins from, whose teachers it joins, and that objectives learn from, in order."""
     objectives = [*recipe.objectives, *(o for stage in recipe.stages for o in stage.objectives)]
     followed = [run for o in objectives if isinstance(o, Follows) for run in o.followed()]
-    return tuple(run for run in (recipe.teacher_run, recipe.speech_run, *followed) if run)
+    joined = recipe.teacher.runs if isinstance(recipe.teacher, EnsembleTeacher) else ()
+    return tuple(run for run in (recipe.teacher_run, recipe.speech_run, *joined, *followed) if run)
 
 
 def runs_held(recipe: Recipe) -> str:
