@@ -37,6 +37,7 @@ from lookhear.objectives.local_contrast import LocalContrast
 from lookhear.objectives.matchmap import MatchMap
 from lookhear.objectives.mms import MaskedMarginSoftmax
 from lookhear.objectives.momentum import MomentumDistillation
+from lookhear.objectives.mutual import Mutual
 from lookhear.objectives.no_negatives import NoNegatives
 from lookhear.objectives.pacl import Pacl
 from lookhear.objectives.queue import QueuedInfoNCE
@@ -71,6 +72,7 @@ ObjectiveConfig = Annotated[
     | DenseViews.Config
     | Dictionary.Config
     | Distil.Config
+    | Mutual.Config
     | Transfer.Config
     | LocalContrast.Config
     | Transforms.Config

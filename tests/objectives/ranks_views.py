@@ -23,6 +23,7 @@ from lookhear.objectives.densecl import DenseViews
 from lookhear.objectives.distil import Distil
 from lookhear.objectives.fastmim import FastMim
 from lookhear.objectives.local_contrast import LocalContrast
+from lookhear.objectives.mutual import Mutual
 from lookhear.objectives.no_negatives import NoNegatives
 from lookhear.objectives.regression import Regression
 from lookhear.objectives.transfer import Transfer
@@ -38,6 +39,12 @@ class AllPlaces(LocalContrast):
 
 def places(model: Any) -> Objective:
     return AllPlaces(LocalContrast.Config(dim=4), model.audio.width)
+
+
+def peered(model: Any) -> Objective:
+    """Mutual distillation with a peer of fixed random weights."""
+    torch.manual_seed(6)
+    return Mutual(Mutual.Config(), LocalTower.Config(bins=8, width=8, dilations=(1,), dropout=0).build(4))
 
 
 def taught(config: Any) -> Callable[[Any], Objective]:
@@ -71,6 +78,7 @@ OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
     "contrast": taught(Distil.Config(runs=("a",), by="contrast")),
     "distances": taught(Distil.Config(runs=("a",), by="distances")),
     "hidden": taught(Distil.Config(runs=("a",), by="hidden")),
+    "mutual": peered,
     "transfer": taught(Transfer.Config(run="a", match="offset", radius=2)),
 }
 

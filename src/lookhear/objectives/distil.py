@@ -18,6 +18,7 @@ from lookhear.objectives.frozen import Follows, Frozen, heard_by
 from lookhear.objectives.likeness import RELATIONS
 from lookhear.objectives.moving import MovingCopy
 from lookhear.objectives.queue import Queue
+from lookhear.objectives.response import bank_of, divergence
 from lookhear.objectives.stretched import stretch
 
 __all__ = ["Distil"]
@@ -197,16 +198,13 @@ class Distil(Objective):
 
     def _response(self, views: Views, student: Features, teachers: Sequence[Features]) -> Tensor:
         """(B,) losses over cosines with all pictures."""
-        bank, more, c = gather(views["image"].pooled), views.more("image"), self.config
-        if more is not None:
-            bank = torch.cat([bank, more[0].pooled])
-        ours = c.scale * student.pooled.float() @ bank.float().T
-        theirs = [c.scale * t.pooled.float() @ bank.detach().float().T for t in teachers]
+        bank, c = bank_of(views), self.config
+        ours = c.scale * student.pooled.float() @ bank.T
+        theirs = [c.scale * t.pooled.float() @ bank.detach().T for t in teachers]
         if c.by == "logits":
             return (ours - theirs[0]).pow(2).mean(1)
         p = torch.stack([(z / c.temperature).softmax(1) for z in theirs]).mean(0)
-        kl: Tensor = (torch.xlogy(p, p) - p * (ours / c.temperature).log_softmax(1)).sum(1)
-        return kl * (c.temperature * c.temperature)
+        return divergence(p, ours, c.temperature)
 
     def _tags(self, student: Features, teacher: Features) -> Tensor:
         """(B,) losses over words."""
