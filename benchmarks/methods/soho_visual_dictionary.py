@@ -27,6 +27,8 @@ from lookhear.recipe import Optimisation
 from lookhear.training.fit import fit
 
 STEPS, DIM, CODES, TRAIN = 1000, 48, 48, 1500
+SHARED: dict[str, Any] = {"codes": CODES, "weight": 2.0, "matching": 0.2}
+"""Of all dictionaries; weights chosen on seeds that are not the record's."""
 
 
 class Towers(nn.Module):
@@ -67,7 +69,7 @@ def learn(seed: int, scale: float, change: dict[str, Any] | None) -> dict[str, f
     torch.manual_seed(seed)
     model = Towers(world)
     objectives: list[Objective] = [InfoNCE(InfoNCE.Config())]
-    extra = None if change is None else Dictionary.Config(codes=CODES, **change).build(model)
+    extra = None if change is None else Dictionary.Config(**SHARED, **change).build(model)
     objectives += [] if extra is None else [extra]
     steps = round(STEPS * scale)
     loop = Optimisation(
