@@ -2,11 +2,11 @@
 
     python benchmarks/methods/approximate_alignment_transfer.py
 
-A made world: utterances name things, each frame is to be told what it belongs to. A tower and its head learn on labelled
-recordings of the old channel. Of other contents there is a take in the old channel and one in the new (bands mixed and
-scaled, saturated, noisy), up to ±j frames apart. The tower is then taught by regression from one take to the other,
-and held against labels pasted from the take in the old channel, and against the labels of the new one. Test contents
-are in no pair.
+A made world: utterances name things, and each frame is to be labelled with what it belongs to. A tower and its head
+learn on labelled recordings of the old channel. Of other contents there is a take in the old channel and one in the new
+(bands mixed and scaled, saturated, noisy), up to ±j frames apart. The tower is then taught by regression from one take
+to the other, and held against labels pasted from the take in the old channel, and against the labels of the new one.
+Test contents are in no pair.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SHIFTS = (0, 2, 4)
 
 @dataclass(frozen=True)
 class World:
-    """``names`` (kinds, 5 sounds, bands); the new channel mixes bands by ``mix`` (bands, bands) and scales by ``gain``."""
+    """``names`` (kinds, 5 sounds, bands); the new channel mixes bands by ``mix`` (bands, bands), scaled by ``gain``."""
 
     names: Tensor
     mix: Tensor
@@ -203,15 +203,15 @@ def main() -> None:
     torch.set_num_threads(1)
     c = Criterion(
         method="approximate-alignment-transfer",
-        claim="Where takes are up to ±2 and ±4 frames apart, plain regression labels frames of the new channel at least "
-        "5 points of mean IoU better than pasted labels and 20 better than the tower of the old channel as it is; "
-        "where they are aligned, within 5 points of finetuning with true labels.",
+        claim="Where takes are up to ±2 and ±4 frames apart, plain regression labels frames of the new channel at least 5 "
+        "points of mean IoU better than pasted labels and 20 better than the tower of the old channel as it is; where "
+        "they are aligned, within 5 points of finetuning with true labels.",
         baseline="pasted labels",
         controls=["old channel's tower", "true labels"],
         seeds=args.seeds,
         data=f"A made world: {KINDS} words of {SPAN} frames and silence, {LABELLED:,} labelled utterances of {FRAMES} "
-        f"frames in the old channel ({SOURCE_STEPS} steps of {BATCH}), {PAIRED} other contents in both ({STEPS} steps for "
-        f"each way), 300 others to test. mean IoU over {KINDS + 1} labels.",
+        f"frames in the old channel ({SOURCE_STEPS} steps of {BATCH}), {PAIRED} other contents in both ({STEPS} steps "
+        f"for each way), 300 others to test. mean IoU over {KINDS + 1} labels.",
     )
     benches = {seed: Bench(seed, args.scale) for seed in args.seeds}
     sources: dict[tuple[int, str], tuple[Takes, Tensor]] = {}
