@@ -143,3 +143,25 @@ def test_attention_says_where() -> None:
 def test_one_vector_has_no_neighbours() -> None:
     with pytest.raises(ValueError, match="kernel 3: what 'query' makes of a recording has no neighbours"):
         TagHead.Config(reading="query", kernel=3)
+
+
+def test_maps_of_what_and_where_tell_each_other_before_attention_answers() -> None:
+    made, given = head("attention", distil=7), features()
+    found = made(given)
+    assert made.maps is not None
+    assert made.told is not None
+    for i, n in enumerate((6, 3, 1)):
+        h = given.hidden[i : i + 1, :n].transpose(1, 2)
+        own = {k: torch.relu(made.maps[k](h)) for k in ("what", "where")}
+        told = {}
+        for k, other in (("what", "where"), ("where", "what")):
+            key = {"what": "1>0", "where": "0>1"}[k]
+            told[k] = own[k] + torch.sigmoid(made.told.gates[key](own[other])) * made.told.values[key](own[other])
+        p = torch.sigmoid(made.score(told["what"])[0])
+        a = made.weigh(told["where"])[0].softmax(-1)
+        assert torch.allclose(found.tags[i], torch.logit((a * p).sum(-1)), atol=1e-4)
+
+
+def test_maps_that_nothing_reads_are_refused() -> None:
+    with pytest.raises(ValueError, match="distil 7: 'max' has no map of where a word is"):
+        TagHead.Config(reading="max", distil=7)

@@ -12,8 +12,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from lookhear.core import Features, Section
+from lookhear.models.interaction import Distillation
 
 __all__ = ["TagHead"]
+
+MAPS = ("what", "where")
 
 
 class TagHead(nn.Module):
@@ -38,6 +41,8 @@ class TagHead(nn.Module):
             r: sharpness of ``log_sum_exp``.
             mlp: width of a hidden layer before the logit; 0 for a linear map. CNN-Attend has 8192, CNN-Pool 4096.
             kernel: moments that a linear map sees at once (a convolution); 1 for one.
+            distil: width of two maps, of what is said and of where, that tell each other what they see
+                (``interaction.Distillation``) before ``attention`` answers; 0 for reading the hidden vectors directly.
             softmax: the words share one probability (log-softmax over the vocabulary) instead of each having its own.
         """
 
@@ -45,12 +50,21 @@ class TagHead(nn.Module):
         r: float = Field(1.2, gt=0)
         mlp: int = Field(0, ge=0)
         kernel: int = Field(1, ge=1)
+        distil: int = Field(0, ge=0)
         softmax: bool = False
 
         @model_validator(mode="after")
         def _one_vector_has_no_neighbours(self) -> TagHead.Config:
             if self.kernel > 1 and self.reading in ("pool", "query"):
                 raise ValueError(f"kernel {self.kernel}: what {self.reading!r} makes of a recording has no neighbours")
+            return self
+
+        @model_validator(mode="after")
+        def _two_maps_tell_each_other(self) -> TagHead.Config:
+            if self.distil and self.reading != "attention":
+                raise ValueError(
+                    f"distil {self.distil}: {self.reading!r} has no map of where a word is; 'attention' has"
+                )
             return self
 
     def __init__(self, config: Config, width: int, names: Iterable[str]) -> None:
@@ -62,6 +76,11 @@ class TagHead(nn.Module):
         super().__init__()
         self.config, self.names = config, tuple(names)
         v = len(self.names)
+        self.maps: nn.ModuleDict | None = None
+        self.told: Distillation | None = None
+        if config.distil:
+            self.maps = nn.ModuleDict({k: nn.Conv1d(width, config.distil, 3, padding="same") for k in MAPS})
+            self.told, width = Distillation(MAPS, config.distil), config.distil
         # With queries, one scorer answers for whatever its word's query drew together, as published.
         out = 1 if config.reading == "query" else v
         if config.mlp:
@@ -93,8 +112,16 @@ class TagHead(nn.Module):
         drawn = torch.einsum("bnv,bnh->bhv", met.softmax(1), h)
         return self.score(drawn)[:, 0], met.log_softmax(1)
 
+    def _maps(self, h: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, H, N) → what words and attention are read from, (B, H | distil, N) each."""
+        if self.maps is None or self.told is None:
+            return h, h
+        told = self.told({name: F.relu(to(h)) for name, to in self.maps.items()}, mask)
+        return told["what"], told["where"]
+
     def _first(self, h: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        z = self.score(h.transpose(1, 2)).transpose(1, 2).float()
+        what, where = self._maps(h.transpose(1, 2), mask)
+        z = self.score(what).transpose(1, 2).float()
         m = mask[..., None]
         count = m.sum(1)
         reading = self.config.reading
@@ -113,7 +140,7 @@ class TagHead(nn.Module):
         if reading == "linear_softmax":
             return _log_odds(p.square().sum(1) / p.sum(1).clamp(min=1e-9)), z
         assert self.weigh is not None
-        a = self.weigh(h.transpose(1, 2)).transpose(1, 2).masked_fill(~m, float("-inf")).softmax(1)
+        a = self.weigh(where).transpose(1, 2).masked_fill(~m, float("-inf")).softmax(1)
         return _log_odds((a * p).sum(1)), z
 
 
