@@ -36,7 +36,7 @@ from lookhear.training.mels import pad_mels
 from lookhear.training.second import recordings_heard
 
 LABELLED, UNLABELLED, TAUGHT, TEST, PAIRS = 300, 3000, 3000, 1000, 2000
-STEPS, TEACHER_STEPS, TAG_STEPS, HALF, SCALE = 240, 160, 160, 32, 14.0
+STEPS, TEACHER_STEPS, TAG_STEPS, HALF, SCALE = 240, 160, 320, 32, 14.0
 LARGE: dict[str, Any] = {"width": 56, "dilations": (1, 1, 2), "dropout": 0.1}
 SMALL: dict[str, Any] = {"width": 16, "dilations": (1,), "dropout": 0.0}
 CHANGES = Augment(tilt=3.0, noise=(5, 30), time_masks=1, frequency_masks=1, frequency_bins=3)
