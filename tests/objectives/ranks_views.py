@@ -76,6 +76,8 @@ OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
     "byol": NoNegatives.Config(loss="byol", dim=6, decay=0.5).build,
     "similarities": taught(Distil.Config(runs=("a",))),
     "contrast": taught(Distil.Config(runs=("a",), by="contrast")),
+    "contrast, queue": taught(Distil.Config(runs=("a",), by="contrast", queue=16)),
+    "own past": lambda model: Distil(Distil.Config(decay=0.5, by="contrast"), (), 4, 4),
     "distances": taught(Distil.Config(runs=("a",), by="distances")),
     "hidden": taught(Distil.Config(runs=("a",), by="hidden")),
     "mutual": peered,
