@@ -204,8 +204,8 @@ def main() -> None:
     c = Criterion(
         method="approximate-alignment-transfer",
         claim="Where takes are up to ±2 and ±4 frames apart, plain regression labels frames of the new channel "
-        "at least 5 points of mean IoU better than pasted labels and 20 better than the tower of the old channel as it is; where "
-        "they are aligned, within 5 points of finetuning with true labels.",
+        "at least 5 points of mean IoU better than pasted labels and 20 better than the old channel's tower as it is; "
+        "where they are aligned, within 5 points of finetuning with true labels.",
         baseline="pasted labels",
         controls=["old channel's tower", "true labels"],
         seeds=args.seeds,
