@@ -114,7 +114,12 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"sede": 3}, "sede: unknown key, did you mean 'seed'?"),
     ({"training": {"epoch": 3}}, "training.epoch: unknown key, did you mean 'epochs'?"),
     ({"training": {"seed": "x"}}, "training.seed: input should be a valid integer"),
-    ({"training": {"epochs": 0}}, "training.epochs: input should be greater than 0"),
+    ({"training": {"epochs": -1}}, "training.epochs: input should be greater than or equal to 0"),
+    ({"training": {"epochs": 0}}, "training.epochs = 0 keeps what a stage on 'audio' or speech_run taught"),
+    (
+        {"stages": [{"objectives": [{"kind": "cpc"}], "training": {"epochs": 0}}]},
+        "stages.0: value error, a stage of 0 epochs teaches nothing: leave it out",
+    ),
     ({"speech": {"kind": "local", "widht": 3}}, "speech.widht: unknown key, did you mean 'width'?"),
     ({"speech": {"kind": "local", "kernel": 4}}, "speech.kernel: value error, an odd number"),
     ({"speech": {"kind": "locl"}}, "speech: input tag 'locl'"),

@@ -128,7 +128,8 @@ class Optimisation(Section):
     """How the loop runs.
 
     Attributes:
-        epochs: passes over the training items; fractions are allowed.
+        epochs: passes over the training items; fractions are allowed. 0 leaves the speech tower as its stages, or
+            ``speech_run``, left it.
         batch_size: items a step, over all processes.
         smaller_batches: sizes that come before it, each for an equal share of the epochs (batch annealing): [16, 32]
             with a batch_size of 64 makes thirds. For speech; a teacher keeps one size.
@@ -145,7 +146,7 @@ class Optimisation(Section):
         save_every: seconds between checkpoints that a stopped run goes on from.
     """
 
-    epochs: float = Field(20, gt=0)
+    epochs: float = Field(20, ge=0)
     batch_size: int = Field(64, ge=2)
     smaller_batches: tuple[Annotated[int, Field(ge=2)], ...] = ()
     part: int = Field(0, ge=0)
@@ -188,6 +189,12 @@ class Stage(Section):
     training: Optimisation = Optimisation()
 
     @model_validator(mode="after")
+    def _learns(self) -> Stage:
+        if not self.training.epochs:
+            raise ValueError("a stage of 0 epochs teaches nothing: leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _asks_no_words(self) -> Stage:
         for config in self.objectives:
             if isinstance(config, AskedWords):
@@ -224,6 +231,14 @@ class Recipe(Section):
     augment: Augment = Augment()
     training: Optimisation = Optimisation()
     evaluate: tuple[TaskConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _learns(self) -> Recipe:
+        if not (self.training.epochs or self.speech_run or any(stage.on == "audio" for stage in self.stages)):
+            raise ValueError(
+                "training.epochs = 0 keeps what a stage on 'audio' or speech_run taught, and there is none"
+            )
+        return self
 
     def to_toml(self) -> str:
         """The resolved recipe, every default written out."""

@@ -54,6 +54,7 @@ class Transfer(Objective):
                 "Semantic Segmentation across Time, arXiv 1805.04141"
             ),
             inputs=("audio",),
+            recipe="picturebook-transfer",
         )
         kind: Literal["transfer"] = "transfer"
         run: str = Field(min_length=1)

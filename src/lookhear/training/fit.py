@@ -178,7 +178,7 @@ def fit(
     average = Average(learner, config.average)
     checkpoint = _Checkpoint(folder / f"{name}.checkpoint" if folder else None, learner, average, optimizer, key)
     state = checkpoint.load()
-    total = max(1, round(config.epochs * source.steps_per_epoch))
+    total = max(1, round(config.epochs * source.steps_per_epoch)) if config.epochs else 0
     loop = _Loop(fabric, module, learner, average, opt, source, config, total, bf16, balance)
     log = _open_log(folder / f"{name}.log.jsonl", state) if folder and main else None
     bar = _bar(name, source.items(total), source.items(state.step), progress and main)
