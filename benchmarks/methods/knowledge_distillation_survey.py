@@ -284,6 +284,12 @@ def main() -> None:
         f"student {small:,}, {fast:.1f} ms of one thread. Chance 5 %. Tagger: {PAIRS:,} recordings "
         f"with noisy pictures, {TAG_STEPS} steps. The first run of a seed also makes its batches, and the first with a "
         "teacher hears them for all.",
+        why="Responses, embeddings, Gram matrices and contrast meet it; hidden vectors (FitNets) are .7 below CE "
+        "alone, and soft tags bring 1.0, with seeds from −2.8 to +6.6. 240 steps leave students unfinished: "
+        "of a development seed with 400, and a larger teacher, CE alone told 88.4 %, FitNets 89.9 and KD "
+        "98.6; soft tags gained nothing in 160 steps of one seed and 2.5 in 320 of another.",
+        remarks="Momentum distillation (`momentum`) is no part of this figure: on a development seed of this world it"
+        " was no better than InfoNCE, with pairs mismatched or not.",
     )
     worlds: dict[int, Compression] = {}
 
