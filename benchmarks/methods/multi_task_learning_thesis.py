@@ -294,7 +294,7 @@ def longer(seed: int, scale: float) -> dict[str, float]:
 
 
 def named(last: Partition) -> str:
-    return " | ".join("+".join(TASKS[t] for t in cluster) for cluster in last)
+    return " / ".join("+".join(TASKS[t] for t in cluster) for cluster in last)
 
 
 def trees(seed: int, scale: float) -> dict[str, float]:
