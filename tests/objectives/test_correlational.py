@@ -44,15 +44,16 @@ def gelu(x: Vector) -> Vector:
 
 def slow_logit(c: Correlator, position: Vector, place: Vector, exemplar: list[Vector]) -> float:
     """One position asks one exemplar, head by head."""
-    x = [a + b for a, b in zip(linear(position, c.map), place, strict=True)]
+    x = [a + float(c.place) * b for a, b in zip(norm(linear(position, c.map[0]), c.map[1]), place, strict=True)]
     query = linear(norm(x, c.asks), c.query)
-    read = [norm(linear(token, c.map), c.asked) for token in exemplar]
-    keys = [c.none[0].tolist()] + [linear(token, c.key) for token in read]
-    values = [c.none[1].tolist()] + [linear(token, c.value) for token in read]
+    read = [norm(norm(linear(token, c.map[0]), c.map[1]), c.asked) for token in exemplar]
+    keys = [linear(token, c.key) for token in read]
+    values = [c.nothing.tolist()] + [linear(token, c.value) for token in read]
     wide, found = len(x) // c.heads, []
     for head in range(c.heads):
         part = slice(head * wide, (head + 1) * wide)
         scores = [sum(a * b for a, b in zip(query[part], k[part], strict=True)) / math.sqrt(wide) for k in keys]
+        scores = [float(c.score[head].detach()), *scores]
         total = sum(math.exp(s) for s in scores)
         found += [
             sum(math.exp(s) / total * v[i] for s, v in zip(scores, values, strict=True))

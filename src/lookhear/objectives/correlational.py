@@ -40,17 +40,21 @@ class Correlator(nn.Module):
     """A context asks an exemplar: hidden vectors of both → one logit for each position of the context.
 
     One pre-norm block of cross-attention and an MLP four times as wide, over one linear map of both. Positions of the
-    context, with where they are, are the queries; those of the exemplar are keys and values, and one learned pair
-    beside them, so that a position may find nothing that is like it.
+    context, with where they are, are the queries; those of the exemplar are keys and values. Beside them stands
+    nothing, a learned value with a learned score in each head: so a position need not find what is like it, and how
+    much of its attention goes there tells. Queries and keys begin alike, so that like finds like from the first step.
     """
 
     def __init__(self, hidden: int, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.map = nn.Linear(hidden, width)
+        self.map = nn.Sequential(nn.Linear(hidden, width), nn.LayerNorm(width))
+        self.place = nn.Parameter(torch.ones(()))  # how much where it is counts beside what it is like
         self.asks, self.asked = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
-        self.none = nn.Parameter(torch.randn(2, width) * 0.02)
+        nn.init.orthogonal_(self.query.weight)
+        self.key.load_state_dict(self.query.state_dict())
+        self.nothing, self.score = nn.Parameter(torch.randn(width)), nn.Parameter(torch.full((heads,), 3.0))
         self.mlp = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
         )
@@ -60,19 +64,16 @@ class Correlator(nn.Module):
         """B contexts of P positions, and K exemplars of each in their order → (B, K, P)."""
         assert context.hidden is not None
         assert exemplars.hidden is not None
-        n, p = len(exemplars.mask), context.mask.shape[1]
+        n, p, width = len(exemplars.mask), context.mask.shape[1], len(self.nothing)
         each = n // len(context.mask)
-        where = sinusoids(context.step, p, self.map.out_features).to(context.hidden)
-        x = (self.map(context.hidden) + where).repeat_interleave(each, 0)
-        key_from = self.asked(self.map(exemplars.hidden))
-        keys, values = (
-            torch.cat([extra.expand(n, 1, -1), part(key_from)], 1)
-            for extra, part in zip(self.none, (self.key, self.value), strict=True)
-        )
-        mask = F.pad(exemplars.mask, (1, 0), value=True)[:, None, None]
-        q, k, v = (self._split(part) for part in (self.query(self.asks(x)), keys, values))
-        found = F.scaled_dot_product_attention(q, k, v, mask)
-        x = x + self.out(found.transpose(1, 2).flatten(2))
+        x = self.map(context.hidden) + self.place * sinusoids(context.step, p, width).to(context.hidden)
+        query = self._split(self.query(self.asks(x)).repeat_interleave(each, 0))
+        tokens = self.asked(self.map(exemplars.hidden))
+        score = (query @ self._split(self.key(tokens)).mT).float() / (width // self.heads) ** 0.5
+        score = score.masked_fill(~exemplars.mask[:, None, None], float("-inf"))
+        share = torch.cat([self.score.view(1, -1, 1, 1).expand(n, -1, p, 1), score], 3).softmax(3).to(tokens.dtype)
+        value = torch.cat([self.nothing.to(tokens.dtype).expand(n, 1, -1), self.value(tokens)], 1)
+        x = x.repeat_interleave(each, 0) + self.out((share @ self._split(value)).transpose(1, 2).flatten(2))
         x = x + self.mlp(x)
         logits: Tensor = self.told(x)[..., 0]
         return logits.view(-1, each, p)
