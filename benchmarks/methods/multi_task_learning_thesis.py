@@ -346,6 +346,11 @@ def main() -> None:
         claim="With one of four losses a hundred times as large, balancing gains at least 3 % of Δm over the plain "
         "sum; at equal scales no balance loses more than 1 %; the tree found by representation similarity is at least "
         "the median of its size; and distillation between tasks gains at least 1 % over shared heads.",
+        why="DTP takes weight from the word and the map, which are nearly learned, at equal scales. Compared "
+        "by frames, nets of one task are alike to .35–.50 whatever the task, and a task that stands alone "
+        "costs a tree nothing, so that three tasks and one are chosen; the tree of the related pairs, the "
+        "best of the seven in every seed, was not. With 400 words told, shared heads know word and map to "
+        "98 % already, and what distillation adds its parameters add without the other task.",
         baseline="sum",
         controls=["alone, twice the steps", "few words: each told by itself"],
         seeds=args.seeds,
@@ -390,9 +395,9 @@ def judge(c: Criterion) -> None:
         f"one block more, and distillation {more:,} parameters. "
         f"Against the same parameters with each task told by itself, distillation gains {itself:.1f} %. "
         "With the room's loss × 100, the largest of the tasks' gradients is in the end "
-        + ", ".join(f"{v:.0f} times the smallest with {k.split(',')[0]}" for k, v in ratio.items())
+        + ", ".join(f"{v:.1f} times the smallest with {k.split(',')[0]}" for k, v in ratio.items())
         + f". The variances of uncertainty move by a learning rate a step, and gain {loud['uncertainty'].mean():.1f} % "
-        "over the sum. GradNorm's α is .12 and DTP's γ 0, found on other seeds."
+        "over the sum. GradNorm's α is .12 and DTP's γ 0, found on another seed."
     )
 
 
