@@ -24,7 +24,7 @@ from lookhear.objectives.fastmim import FastMim
 from lookhear.recipe import Optimisation
 from lookhear.training.fit import fit
 
-EPOCHS, BATCH, FINETUNE, EACH = 40, 50, 150, 10
+EPOCHS, BATCH, FINETUNE, EACH = 30, 50, 150, 10
 TOWER: dict[str, Any] = {"width": 128, "dropout": 0.0}
 Plan = list[tuple[dict[str, Any], float]]
 """Stages: what is asked, and for which share of the epochs."""
