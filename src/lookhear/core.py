@@ -7,13 +7,14 @@ D embedding. Times in seconds, rates in Hz, similarities in [-1, 1] unless a doc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = [
     "RATE",
@@ -25,6 +26,7 @@ __all__ = [
     "Section",
     "Span",
     "gather",
+    "in_eval",
     "lengths_to_mask",
     "pool",
     "processes",
@@ -222,6 +224,21 @@ def unit_from(centre: Tensor, x: Tensor) -> Tensor:
     third tower that learns from one is found by the other.
     """
     return F.normalize(F.normalize(x.float(), dim=-1) - centre, dim=-1)
+
+
+@contextmanager
+def in_eval(module: nn.Module) -> Iterator[None]:
+    """All parts in eval mode, and afterwards each in its own again.
+
+    ``train()`` would wake a frozen teacher inside a model that trains, and its statistics would move.
+    """
+    before = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in before:
+            part.training = mode
 
 
 def processes() -> int:

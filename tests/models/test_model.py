@@ -112,6 +112,15 @@ def test_embedding_while_training_uses_and_changes_no_batch_statistics(encoder: 
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
+def test_a_frozen_teacher_stays_in_eval_mode_when_a_model_that_trains_embeds(encoder: Path) -> None:
+    model, _ = embedded(encoder)
+    model.train()
+    model.teacher.eval()
+    model.embed_texts(["a boat"])
+    assert model.training
+    assert not any(part.training for part in model.teacher.modules())
+
+
 def test_embed_tells_modalities_apart(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, _ = embedded(encoder)
     sound, odd, picture = tmp_path / "a.wav", tmp_path / "sound.take1", tmp_path / "p.png"

@@ -202,3 +202,13 @@ def test_mistakes_are_found_before_a_teacher_is_taught(
     recipe.write_text(f"extends = '{tiny_recipe}'\n[[objectives]]\nkind = 'tag_head'\n{head}\n{objective}\n")
     with pytest.raises(UserError, match=said):
         train(str(recipe), tiny_book, tmp_path / "run", progress=False)
+
+
+def test_the_teacher_is_as_it_was_after_speech_has_learned_words(
+    tiny_recipe: Path, tiny_book: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKHEAR_CACHE", str(tmp_path / "cache"))  # so that pictures are looked at anew
+    changes = [f"teacher_run={tiny_run}", "objectives=[{kind='infonce'},{kind='tags'}]", "training.epochs=1"]
+    run = train(str(tiny_recipe), tiny_book, tmp_path / "run", changes=changes, progress=False)
+    before = Model.load(tiny_run).teacher.state_dict()
+    assert all(torch.equal(v, before[k]) for k, v in run.model.teacher.state_dict().items())

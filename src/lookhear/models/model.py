@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from lookhear.audio import load_audio, pad_audio
-from lookhear.core import Features, Padded
+from lookhear.core import Features, Padded, in_eval
 from lookhear.data.images import load_image
 from lookhear.errors import UserError
 from lookhear.models.calibration import Calibration
@@ -194,14 +194,11 @@ class Model(nn.Module):
 
         if not order:
             raise UserError("nothing to embed", "Give at least one item.")
-        was_training = self.training
-        self.eval()
         parts, rows = [], []
-        with torch.inference_mode():
+        with in_eval(self), torch.inference_mode():
             for i in tqdm(range(0, len(order), size), disable=None if progress else True, unit="batch", leave=False):
                 parts.append(run(order[i : i + size]))
                 rows += order[i : i + size]
-        self.train(was_training)
         back = torch.empty(len(rows), dtype=torch.long)
         back[torch.tensor(rows)] = torch.arange(len(rows))
         return Features.concat(parts)[back]

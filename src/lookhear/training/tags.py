@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lookhear.core import in_eval
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError, did_you_mean
 from lookhear.models.model import Model
@@ -148,11 +149,9 @@ def learn_evidence(model: Model, mels: Sequence[Tensor]) -> None:
         return
     some = np.random.default_rng(0).permutation(len(mels))[:HEARD]
     chosen = sorted((mels[i] for i in some.tolist()), key=lambda m: m.shape[1])
-    was_training, peaks = model.training, []
-    model.eval()
-    with torch.no_grad():
+    peaks = []
+    with in_eval(model), torch.no_grad():
         for i in range(0, len(chosen), AT_ONCE):
             features = tower(pad_mels(chosen[i : i + AT_ONCE]))
             peaks.append(model.compatibility.peak(features, evidence.words))
-    model.train(was_training)
     evidence.learn(torch.cat(peaks))
