@@ -38,7 +38,7 @@ from lookhear.training.fit import fit
 from lookhear.training.mels import pad_mels
 from lookhear.training.second import pictures_seen, recordings_heard
 
-STEPS, BATCH, TRAIN, TEST, PLACED, WIDTH = 600, 16, 600, 150, 24, 16
+STEPS, BATCH, TRAIN, TEST, PLACED, WIDTH = 900, 16, 600, 150, 24, 16
 HEARD, UTTERANCES, QUERIES = 300, 400, 150
 RATE = 2e-3
 LOOKS = Looks(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.5, grey=0.3)
