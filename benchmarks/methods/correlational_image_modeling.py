@@ -43,7 +43,7 @@ HEARD, UTTERANCES, QUERIES = 300, 400, 150
 RATE = 2e-3
 LOOKS = Looks(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.5, grey=0.3)
 PICTURES: dict[str, Any] = {
-    "looks": LOOKS, "size": 24, "area": (0.08, 0.25), "aspect": 1.5, "turn": 15.0, "flip": False,
+    "looks": LOOKS, "size": 32, "area": (0.08, 0.25), "aspect": 1.5, "turn": 15.0, "flip": False,
     "width": 48, "exemplars": 4, "decay": 0.9,
 }  # fmt: skip
 SPOKEN: dict[str, Any] = {
@@ -271,7 +271,7 @@ def judge(c: Criterion) -> None:
 
 
 def main() -> None:
-    parser = arguments("correlational-image-modeling", __doc__)
+    parser = arguments("correlational-image-modeling", __doc__, seeds=(3, 4, 5))
     folder = data_folder(parser, "spoken-digits")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -313,6 +313,10 @@ def main() -> None:
     c.run("log-mels, warped", lambda seed: {"AP, %": heard(seed).score(by_warping(None))})
     c.run("random tower, warped", lambda seed: {"AP, %": heard(seed).score(by_warping(heard(seed).random()))})
     judge(c)
+    c.remarks = (
+        "Exemplars are brought to 32 pixels. Seeds 0–2 had been used up with 24, of which all but the first condition "
+        "were met: the map was .147 above the best constant one, where .15 is asked."
+    )
     c.finish(args.out)
 
 
