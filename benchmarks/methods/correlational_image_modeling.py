@@ -289,6 +289,9 @@ def main() -> None:
         f"{BATCH}), {TEST} for the probe, {TEST} to test (IoU: 4 exemplars of each of {PLACED}). Real spoken digits "
         f"strung into utterances of five: {UTTERANCES} of three speakers to learn from ({HEARD} steps of {BATCH}), "
         f"{QUERIES} of a fourth to test, asked with digits of a fifth; chance of AP about 18 %.",
+        why="Pictures meet all; a spoken word is found by the told map only as well as by warping a random tower's "
+        "vectors (seeds from −3.1 to +3.6; 52 % and chance 18), after 300 steps. By warping this tower's own vectors, "
+        "which is not what was asked, it is found far better.",
     )
 
     def pictures(seed: int) -> dict[str, float]:
