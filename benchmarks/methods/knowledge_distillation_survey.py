@@ -318,8 +318,8 @@ def main() -> None:
         f"What a tagger is not sure of helps where pairs are few: of {MANY:,} instead of {FEW} soft answers bring "
         f"{many.mean():+.1f} points. Seeds 0–4 had been used up, and two conditions were not met: "
         "students had 240 steps and FitNets, of weight 1, was .7 below CE alone; a tagger's soft answers, of 2,000 "
-        f"pairs and to a smaller tower, brought 1.0. Steps, that weight, {FEW} pairs and the tower were then chosen on other "
-        "seeds (10–13). `momentum` is measured in docs/answers.md, on wrong pairs."
+        f"pairs and to a smaller tower, brought 1.0. Steps, that weight, {FEW} pairs and the tower were then chosen on "
+        "other seeds (10–13). `momentum` is measured in docs/answers.md, on wrong pairs."
     )
     c.finish(args.out)
 
