@@ -14,11 +14,11 @@ from lookhear.core import Batch, Features, Losses, Padded, gather, lengths_to_ma
 from lookhear.data.augment import Augment
 from lookhear.data.looks import Looks
 from lookhear.errors import UserError
-from lookhear.frontend import LogMel
 from lookhear.objectives.base import Objective, Shaped, Views
 from lookhear.objectives.drawn import generators
 from lookhear.objectives.exemplars import boxes, boxes_cover, cut_boxes, cut_spans, spans, spans_cover
 from lookhear.objectives.moving import MovingCopy
+from lookhear.objectives.raw import check_batch, check_tower
 
 __all__ = ["Correlational", "Correlator", "overlap", "sinusoids"]
 
@@ -164,23 +164,14 @@ class Correlational(Objective):
         super().__init__()
         self.config, self.needs = config, frozenset({config.on})  # type: ignore[misc]
         audio = config.on == "audio"
-        if not (isinstance(getattr(tower, "frontend", None), LogMel) if audio else hasattr(tower, "grid")):
-            what = "log-mels" if audio else "pictures"
-            raise UserError(
-                f"objective 'correlational' cuts pieces out of {what}, which this tower does not take",
-                "Choose a speech tower over log-mels." if audio else "Choose [teacher] kind = 'embedded'.",
-            )
+        check_tower("correlational", "cuts pieces out of", config.on, tower)
         self.frames = round(tower.step * 100) if audio else 0
         self.patch = 0 if audio else -(-tower.size // tower.grid[0])
         self.correlator = Correlator(tower.width, config.width, config.heads)
         self.slow = MovingCopy(config.decay)
 
     def ready(self, batch: Batch, items: int) -> None:
-        given = batch.inputs[self.config.on]
-        if not isinstance(given, Padded) or given.values.ndim != (3 if self.frames else 4):
-            raise UserError(
-                "objective 'correlational' needs pictures or log-mels, not vectors of them", "Choose another one."
-            )
+        given = check_batch("correlational", self.config.on, batch)
         if self.frames:
             most = -(-int(self._mask(given).sum(1).max()) // self.frames)
         else:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from lookhear.about import About
 from lookhear.core import Batch, Losses, Padded, gather
 from lookhear.errors import UserError
-from lookhear.frontend import LogMel, level_speech
+from lookhear.frontend import level_speech
 from lookhear.objectives.base import Objective, Shaped, Views
 from lookhear.objectives.drawn import generators
 from lookhear.objectives.hog import Hog, cells_of
+from lookhear.objectives.raw import check_batch, check_tower
 
 __all__ = ["FastMim"]
 
@@ -80,12 +81,7 @@ class FastMim(Objective):
         super().__init__()
         self.config, self.needs = config, frozenset({config.on})  # type: ignore[misc]
         audio = config.on == "audio"
-        if not (isinstance(getattr(tower, "frontend", None), LogMel) if audio else hasattr(tower, "grid")):
-            what = "log-mels" if audio else "pictures"
-            raise UserError(
-                f"objective 'fastmim' hides parts of {what}, which this tower does not take",
-                "Choose a speech tower over log-mels." if audio else "Choose [teacher] kind = 'embedded'.",
-            )
+        check_tower("fastmim", "hides parts of", config.on, tower)
         # What one position covers: (bands, frames) or (rows, columns) of pixels.
         self.covers = (
             (tower.channels, round(tower.step * 100)) if audio else tuple(-(-tower.size // n) for n in tower.grid)
@@ -105,11 +101,7 @@ class FastMim(Objective):
         self.hidden = nn.Parameter(torch.full((self.channels,), -1.0 if audio else 0.25))
 
     def ready(self, batch: Batch, items: int) -> None:
-        given = batch.inputs[self.config.on]
-        if not isinstance(given, Padded) or given.values.ndim != (3 if self.config.on == "audio" else 4):
-            raise UserError(
-                "objective 'fastmim' needs pictures or log-mels, not vectors of them", "Choose another one."
-            )
+        given = check_batch("fastmim", self.config.on, batch)
         x, mask = self._coarse(given)
         if self.config.on == "image" and any(n % c for n, c in zip(x.shape[2:], self.covers)):
             raise UserError(
