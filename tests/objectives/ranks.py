@@ -63,7 +63,7 @@ def batch(local: bool, rank: int = 0, world: int = 1) -> Batch:
     lengths = LENGTHS[mine]
     longest = int(lengths.max())
     audio = Padded(mel[mine, :, :longest], lengths_to_mask(lengths, longest)) if local else Padded(flat[mine])
-    return Batch({"audio": audio, "image": Padded(images[mine])}, GROUPS[mine])
+    return Batch({"audio": audio, "image": Padded(images[mine])}, GROUPS[mine], [str(i) for i in range(8)[mine]])
 
 
 def outcome(module: nn.Module, inner: Learner, share: Batch) -> dict[str, Any]:

@@ -24,24 +24,13 @@ from lookhear.scoring import Compatibility
 ATTENTION, PARTS = Compatibility(kind="attention", temperature=3.0), Compatibility(heads=2)
 
 
-class SmallestCode(Dictionary):
-    """Masks the first code of each item, where another draws one: what is drawn depends on who draws."""
-
-    def _choose(self, index: torch.Tensor, mask: torch.Tensor, name: str) -> torch.Tensor:
-        smallest = index.masked_fill(~mask, 99).min(1, keepdim=True).values
-        return (index == smallest) & mask
-
-
-def dictionary() -> Objective:
-    return SmallestCode(Dictionary.Config(codes=6, masked=1.0, heads=2), 4)
-
-
 OBJECTIVES: dict[str, tuple[Callable[[], Objective], Compatibility]] = {
     "pacl": (lambda: Pacl(Pacl.Config()), ATTENTION),
     "pacl, both": (lambda: Pacl(Pacl.Config(dense="both")), ATTENTION),
     "misa": (lambda: MatchMap(MatchMap.Config(reading="misa")), PARTS),
     "sima": (lambda: MatchMap(MatchMap.Config(reading="sima", loss="margin", margin=0.5)), Compatibility()),
-    "dictionary": (dictionary, Compatibility()),
+    "dictionary": (lambda: Dictionary(Dictionary.Config(codes=6, heads=2, masked=0.7), 4), Compatibility()),
+    "dictionary, hard": (lambda: Dictionary(Dictionary.Config(codes=6, heads=2, negatives="hard"), 4), Compatibility()),
     "dense": (lambda: Dense(Dense.Config(warmup=0)), Compatibility()),
     "dense, patches": (lambda: Dense(Dense.Config(warmup=0, negatives="patches")), Compatibility()),
 }

@@ -44,7 +44,9 @@ def gelu(x: Vector) -> Vector:
 
 def slow_logit(c: Correlator, position: Vector, place: Vector, exemplar: list[Vector]) -> float:
     """One position asks one exemplar, head by head."""
-    x = [a + float(c.place.detach()) * b for a, b in zip(norm(linear(position, c.map[0]), c.map[1]), place, strict=True)]
+    x = [
+        a + float(c.place.detach()) * b for a, b in zip(norm(linear(position, c.map[0]), c.map[1]), place, strict=True)
+    ]
     query = linear(norm(x, c.asks), c.query)
     read = [norm(norm(linear(token, c.map[0]), c.map[1]), c.asked) for token in exemplar]
     keys = [linear(token, c.key) for token in read]

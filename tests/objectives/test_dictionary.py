@@ -39,7 +39,7 @@ def slow_fused(objective: Dictionary, audio: list[Tensor], image: list[Tensor]) 
     return out[0], out[1 : 1 + len(audio)], out[1 + len(audio) :]
 
 
-def slow(objective: Dictionary, batch: Views, chosen: dict[str, Tensor]) -> float:
+def slow(objective: Dictionary, batch: Views, chosen: dict[str, Tensor], drawn: list[int] | None = None) -> float:
     codes = objective.quantizer.codes
     items, tokens, index = [], {}, {}
     for name in ("audio", "image"):
@@ -68,28 +68,38 @@ def slow(objective: Dictionary, batch: Views, chosen: dict[str, Tensor]) -> floa
     for i in range(len(group)):
         others = [j for j in range(len(group)) if group[j] != group[i]]
         near = max(others, key=lambda j: float(batch["audio"].pooled[i] @ batch["image"].pooled[j]))
+        other = near if drawn is None else drawn[i]
+        assert other in others
         scores = [
-            float(objective.match(slow_fused(objective, tokens["audio"][i], tokens["image"][j])[0])) for j in (i, near)
+            float(objective.match(slow_fused(objective, tokens["audio"][i], tokens["image"][j])[0])) for j in (i, other)
         ]
         pairs.append((math.log1p(math.exp(-scores[0])) + math.log1p(math.exp(scores[1]))) / 2)
     return masked + objective.config.matching * sum(pairs) / len(pairs)
 
 
-@pytest.mark.parametrize("matching", [0.0, 0.7])
+@pytest.mark.parametrize(("matching", "negatives"), [(0.0, "drawn"), (0.7, "drawn"), (0.7, "hard")])
 @pytest.mark.parametrize("cells", ["code", "random"])
-def test_by_hand(matching: float, cells: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    objective, batch = build(matching=matching, cells=cells, weight=2.0), material()
+def test_by_hand(matching: float, negatives: str, cells: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    objective, batch = build(matching=matching, negatives=negatives, cells=cells, weight=2.0), material()
     chosen = {}
     choose = Dictionary._choose
 
-    def note(self: Dictionary, index: Tensor, mask: Tensor, name: str) -> Tensor:
-        chosen[name] = choose(self, index, mask, name)
+    def note(self: Dictionary, index: Tensor, mask: Tensor, name: str, given: Batch) -> Tensor:
+        chosen[name] = choose(self, index, mask, name, given)
         return chosen[name]
 
+    other, drawn = Dictionary._other, []
+
+    def draw(self: Dictionary, sides: dict[str, Features], given: Views) -> tuple[Tensor, Tensor]:
+        drawn.append(other(self, sides, given))
+        return drawn[-1]
+
     monkeypatch.setattr(Dictionary, "_choose", note)
+    monkeypatch.setattr(Dictionary, "_other", draw)
     with torch.no_grad():
         found = float(objective(batch)["dictionary"])
-        assert found == pytest.approx(2 * slow(objective, batch, chosen), abs=1e-4)
+        told = drawn[0][0].tolist() if drawn and negatives == "drawn" else None
+        assert found == pytest.approx(2 * slow(objective, batch, chosen, told), abs=1e-4)
     assert objective.told["masked cells"] == sum(int(c.sum()) for c in chosen.values())
 
 
@@ -97,20 +107,44 @@ def test_all_cells_of_one_code_are_masked_and_no_padding() -> None:
     objective = build()
     index, mask = torch.randint(0, 4, (50, 9)), torch.rand(50, 9) < 0.8
     mask[:, 0] = True
-    cells = objective._choose(index, mask, "audio")
+    batch = Batch({}, torch.arange(50))
+    cells = objective._choose(index, mask, "audio", batch)
     for i in range(50):
         picked = {int(k) for k in index[i][cells[i]]}
         assert len(picked) == 1
         assert cells[i].tolist() == [bool(m and int(k) in picked) for k, m in zip(index[i], mask[i])]
-    random = build(cells="random")._choose(index, mask, "audio")
+    random = build(cells="random")._choose(index, mask, "audio", batch)
     assert not (random & ~mask).any()
-    assert not build(mask="image")._choose(index, mask, "audio").any()
+    assert not build(mask="image")._choose(index, mask, "audio", batch).any()
 
 
 def test_every_code_of_an_item_is_equally_likely() -> None:
     index = torch.tensor([[0, 0, 0, 0, 0, 1]]).expand(4000, -1)
-    cells = build()._choose(index, torch.ones_like(index, dtype=torch.bool), "image")
+    batch = Batch({}, torch.arange(4000))
+    cells = build()._choose(index, torch.ones_like(index, dtype=torch.bool), "image", batch)
     assert 0.45 < float(cells[:, 5].float().mean()) < 0.55
+
+
+def test_drawn_pictures_are_those_of_others_each_once_and_depend_on_no_order() -> None:
+    objective = build()
+
+    def other(ids: list[str]) -> dict[str, str]:
+        torch.manual_seed(3)
+        batch = Batch(material().batch.inputs, torch.tensor([int(name) for name in ids]), ids)
+        chosen, apart = objective._other({}, Views(material().model, batch))
+        assert apart.tolist() == [1.0] * len(ids)
+        return {name: ids[j] for name, j in zip(ids, chosen.tolist(), strict=True)}
+
+    ids = ["0", "1", "2", "3", "4"]
+    told = other(ids)
+    assert sorted(told.values()) == ids
+    assert all(a != b for a, b in told.items())
+    assert other(ids[::-1]) == told
+
+
+def test_one_group_alone_has_no_negatives() -> None:
+    _, apart = build()._other({}, material([1, 1, 1]))
+    assert apart.tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_copied_code_moves_nothing_and_the_rest_learns() -> None:
@@ -151,7 +185,7 @@ def test_more_codes_than_cells_and_a_share_that_masks_nothing_are_refused() -> N
 
 def test_masked_modelling_that_is_inactive_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     objective, batch = build().train(), material()
-    monkeypatch.setattr(Dictionary, "_choose", lambda self, index, mask, name: torch.zeros_like(mask))
+    monkeypatch.setattr(Dictionary, "_choose", lambda self, index, mask, name, batch: torch.zeros_like(mask))
     for _ in range(INACTIVE - 1):
         objective(batch)
     with pytest.raises(UserError, match="inactive"):

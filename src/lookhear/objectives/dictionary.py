@@ -14,6 +14,7 @@ from lookhear.about import About
 from lookhear.core import Batch, Features, Losses, gather, processes
 from lookhear.errors import UserError
 from lookhear.objectives.base import Objective, Shaped, Views
+from lookhear.objectives.drawn import generators
 from lookhear.objectives.local import LocalSection
 from lookhear.objectives.quantizer import Quantizer, real_rows
 
@@ -34,7 +35,7 @@ class Dictionary(Objective):
     - L_m, which code was masked: cross-entropy of scale × cosine (fused cell, code) over all codes, mean over masked
       cells and then over items that have any;
     - L_t, whether recording and picture belong together: each recording once with its own picture, and once with that
-      of another group which its whole is nearest to (hard negatives, as in ALBEF; SOHO draws them).
+      of another group, drawn (as SOHO does) or the one that its whole is nearest to (hard negatives, as ALBEF's).
 
     Places are not told: masked cells of one code are one question, asked in each of them.
 
@@ -53,6 +54,9 @@ class Dictionary(Objective):
             cells: "code" masks all cells of a code, "random" as many cells wherever they are (a control), "none" none:
                 matching over quantised vectors alone is left.
             mask: in which modality.
+            matching: weight of L_t.
+            negatives: "drawn" or "hard". Where many items show and tell the same, the nearest of another group is
+                often one of those, and hard negatives cannot be told.
             layers, heads: of the Transformer.
         """
 
@@ -78,6 +82,7 @@ class Dictionary(Objective):
         cells: Literal["code", "random", "none"] = "code"
         mask: Literal["audio", "image", "both"] = "both"
         matching: float = Field(1.0, ge=0)
+        negatives: Literal["drawn", "hard"] = "drawn"
         layers: int = Field(1, ge=1)
         heads: int = Field(4, ge=1)
         weight: float = Field(1.0, gt=0)
@@ -143,13 +148,14 @@ class Dictionary(Objective):
             self.quantizer.begin(rows)
         self._rows = rows if self.training else None
         index = {name: self.quantizer.nearest(v) for name, v in unit.items()}
-        chosen = {name: self._choose(index[name], sides[name].mask, name) for name in sides}
+        chosen = {name: self._choose(index[name], sides[name].mask, name, views.batch) for name in sides}
         tokens = {name: self.quantizer.quantise(unit[name], index[name]) for name in sides}
         loss = tokens["audio"].new_zeros(())
         if self.config.cells != "none":
             loss = loss + self._masked(tokens, sides, index, chosen)
         if self.match is not None:
-            loss = loss + self.config.matching * self._matching(self.match, tokens, sides, views.group)
+            other = self._other(sides, views)
+            loss = loss + self.config.matching * self._matching(self.match, tokens, sides, other)
         hidden = sum(int(c.sum()) for c in chosen.values())
         self.told = {
             "masked cells": float(hidden),
@@ -166,20 +172,25 @@ class Dictionary(Objective):
                 )
         return {"dictionary": self.config.weight * loss}
 
-    def _choose(self, index: Tensor, mask: Tensor, name: str) -> Tensor:
+    def _choose(self, index: Tensor, mask: Tensor, name: str, batch: Batch) -> Tensor:
         """(B, N) bool: the cells that are masked in each item."""
+        cells = torch.zeros_like(mask)
         if self.config.mask not in (name, "both") or self.config.cells == "none":
-            return torch.zeros_like(mask)
-        b, n = mask.shape
-        some = torch.rand(b, device=mask.device) < self.config.masked
-        # Each code that an item has is equally likely, however many cells it has: the first of its cells in a random
-        # order of codes is what is masked.
-        order = torch.rand(b, self.config.codes, device=mask.device).gather(1, index)
-        picked = index.gather(1, order.masked_fill(~mask, 2.0).argmin(1, keepdim=True))
-        cells = (index == picked) & mask & some[:, None]
-        if self.config.cells == "random":
-            rank = torch.rand(b, n, device=mask.device).masked_fill(~mask, 2.0).argsort(1).argsort(1)
-            cells = (rank < cells.sum(1, keepdim=True)) & mask
+            return cells
+        drawn = [
+            (torch.rand((), generator=rng), torch.rand(self.config.codes, generator=rng), torch.rand(n, generator=rng))
+            for n, rng in zip(mask.sum(1).tolist(), generators(batch), strict=True)
+        ]
+        for i, (some, order, rank) in enumerate(drawn):
+            if some >= self.config.masked:
+                continue
+            there = mask[i].nonzero()[:, 0]
+            codes = index[i, there]
+            # Each code that an item has is equally likely, however many cells it has: the one whose number is least.
+            hidden = codes == codes[order.to(codes.device)[codes].argmin()]
+            if self.config.cells == "random":
+                hidden = rank.to(codes.device).argsort().argsort() < hidden.sum()
+            cells[i, there] = hidden
         return cells
 
     def _fused(self, tokens: dict[str, Tensor], sides: dict[str, Features]) -> dict[str, Tensor]:
@@ -213,18 +224,27 @@ class Dictionary(Objective):
         some = gather((cells > 0).float())
         return (gather(item) * some).sum() / some.sum().clamp(min=1)
 
+    def _other(self, sides: dict[str, Features], views: Views) -> tuple[Tensor, Tensor]:
+        """(B,) which picture of all processes each recording is held against, and whether it is of another group."""
+        if self.config.negatives == "hard":
+            whole = {name: F.normalize(f.pooled.detach().float(), dim=-1) for name, f in sides.items()}
+            near = whole["audio"] @ gather(whole["image"]).T
+        else:
+            # Each takes the picture that comes next in a random round of all: no picture twice but by its group.
+            place = torch.stack([torch.rand((), generator=rng) for rng in generators(views.batch)])
+            place = place.to(views.group.device)
+            near = (place[:, None] - gather(place)[None]) % 1
+        same = views.group[:, None] == gather(views.group)[None]
+        return near.masked_fill(same, float("-inf")).argmax(1), (~same).any(1).float()
+
     def _matching(
-        self, match: nn.Module, tokens: dict[str, Tensor], sides: dict[str, Features], group: Tensor
+        self, match: nn.Module, tokens: dict[str, Tensor], sides: dict[str, Features], other: tuple[Tensor, Tensor]
     ) -> Tensor:
-        whole = {name: F.normalize(f.pooled.detach().float(), dim=-1) for name, f in sides.items()}
-        same = group[:, None] == gather(group)[None]
-        near = (whole["audio"] @ gather(whole["image"]).T).masked_fill(same, float("-inf"))
-        nearest, apart = near.argmax(1), (~same).any(1).float()
-        other = {**tokens, "image": gather(tokens["image"])[nearest]}
-        mask = gather(sides["image"].mask)[nearest]
-        there = {**sides, "image": replace(sides["image"], mask=mask)}
+        chosen, apart = other
+        there = {**tokens, "image": gather(tokens["image"])[chosen]}
+        masks = {**sides, "image": replace(sides["image"], mask=gather(sides["image"].mask)[chosen])}
         right = match(self._fused(tokens, sides)["first"])[:, 0, 0]
-        wrong = match(self._fused(other, there)["first"])[:, 0, 0]
+        wrong = match(self._fused(there, masks)["first"])[:, 0, 0]
         self.right = torch.stack([right > 0, wrong < 0]).float().mean()
         return gather((F.softplus(-right) + apart * F.softplus(wrong)) / (1 + apart)).mean()
 
