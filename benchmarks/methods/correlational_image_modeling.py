@@ -39,7 +39,7 @@ from lookhear.training.mels import pad_mels
 from lookhear.training.second import pictures_seen, recordings_heard
 
 STEPS, BATCH, TRAIN, TEST, PLACED, WIDTH = 900, 16, 600, 150, 24, 16
-HEARD, UTTERANCES, QUERIES = 300, 400, 150
+HEARD, UTTERANCES, QUERIES = 900, 1500, 150
 RATE = 2e-3
 LOOKS = Looks(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.5, grey=0.3)
 PICTURES: dict[str, Any] = {
@@ -271,7 +271,7 @@ def judge(c: Criterion) -> None:
 
 
 def main() -> None:
-    parser = arguments("correlational-image-modeling", __doc__, seeds=(3, 4, 5))
+    parser = arguments("correlational-image-modeling", __doc__, seeds=(6, 7, 8))
     folder = data_folder(parser, "spoken-digits")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -289,9 +289,6 @@ def main() -> None:
         f"{BATCH}), {TEST} for the probe, {TEST} to test (IoU: 4 exemplars of each of {PLACED}). Real spoken digits "
         f"strung into utterances of five: {UTTERANCES} of three speakers to learn from ({HEARD} steps of {BATCH}), "
         f"{QUERIES} of a fourth to test, asked with digits of a fifth; chance of AP about 18 %.",
-        why="Pictures meet all; a spoken word is found by the told map only as well as by warping a random tower's "
-        "vectors (seeds from −3.1 to +3.6; 52 % and chance 18), after 300 steps. By warping this tower's own vectors, "
-        "which is not what was asked, it is found far better.",
     )
 
     def pictures(seed: int) -> dict[str, float]:
@@ -317,8 +314,10 @@ def main() -> None:
     c.run("random tower, warped", lambda seed: {"AP, %": heard(seed).score(by_warping(heard(seed).random()))})
     judge(c)
     c.remarks = (
-        "Exemplars are brought to 32 pixels. Seeds 0–2 had been used up with 24, of which all but the first condition "
-        "were met: the map was .147 above the best constant one, where .15 is asked."
+        "Seeds used up before: 0–2 with exemplars of 24 pixels instead of 32 (the map .147 above the best constant one, "
+        "where .15 is asked, and all else met), and 3–5 with 300 steps over 400 utterances of speech instead of 900 over "
+        "1,500 (all met but the last condition: 51.6 against 51.8 for a random tower). What was changed was chosen on "
+        "seed 10."
     )
     c.finish(args.out)
 
