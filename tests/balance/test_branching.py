@@ -56,9 +56,7 @@ def slow_cheapest(alike: np.ndarray, sizes: list[int], budget: int) -> float:
             continue
         cost = 0.0
         for depth, p in enumerate(tree):
-            cost += np.mean(
-                [np.mean([max([1 - alike[depth, i, j] for j in c if j != i] or [0]) for i in c]) for c in p]
-            )
+            cost += np.mean([max([1 - alike[depth, i, j] for j in c if j != i] or [0]) for c in p for i in c])
         best = min(best, cost)
     return float(best)
 
@@ -75,6 +73,13 @@ def test_the_cheapest_tree_is_that_of_all(budget: int) -> None:
 def test_related_tasks_stay_together() -> None:
     found = cheapest(affinity(seen()), [10, 10], 50)
     assert found.depths == (((0, 1), (2, 3)), ((0, 1), (2,), (3,)))
+
+
+def test_a_task_alone_does_not_pay_for_three_that_are_unlike() -> None:
+    alike = np.full((1, 4, 4), 0.1)
+    for i, j in ((0, 1), (2, 3)):
+        alike[0, i, j] = alike[0, j, i] = 0.4
+    assert cheapest(alike, [10], 20).depths == (((0, 1), (2, 3)),)
 
 
 def test_what_no_tree_can_be_made_of_is_refused() -> None:

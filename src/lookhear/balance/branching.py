@@ -98,13 +98,17 @@ def _refined(partition: Partition) -> Iterator[Partition]:
 
 
 def _cost(partition: Partition, alike: Floats) -> float:
-    """Mean over clusters of the mean over its tasks of the largest 1 − affinity to another of it; alone it is 0."""
-    each = []
+    """Mean over tasks of the largest 1 − affinity to another of the same cluster; 0 for one that stands alone.
+
+    Not the mean over clusters: there a task alone, which costs nothing, would count as much as three together, and
+    trees that split off one task would win whatever is alike.
+    """
+    largest = np.zeros(len(alike))
     for cluster in partition:
         rows = 1 - alike[np.ix_(cluster, cluster)]
         np.fill_diagonal(rows, 0)
-        each.append(float(rows.max(1).mean()))
-    return float(np.mean(each))
+        largest[list(cluster)] = rows.max(1)
+    return float(largest.mean())
 
 
 def cheapest(alike: Floats, sizes: Sequence[int], budget: int, beam: int = 0) -> Branches:
