@@ -104,12 +104,12 @@ def main() -> None:
         "the things than k-means does. Matching stays at chance, for the nearest picture of a batch often "
         "shows the same things. So do many test pictures: who always found the right things would reach an "
         "R@1 of 24.6 here.",
-        remarks="Tried since, on seed 10 alone and with weights of 1 or 2: with four things a picture, where 35 is the most that "
-        "can be reached, R@1 is 27.0 without a dictionary, 24.4 as above and 24.8 with drawn negatives, of "
-        "which 93 % are told rightly (R@10 83.9, 86.7, 86.9); with 500 pairs of those 8.9 without and 3.1 "
-        "with one (R@10 37.1, 21.4), with 20 kinds and 6,000 pairs 49.3 and 42.0 (97.3, 94.7). So a "
-        "dictionary brings near what belongs together, and costs the exact order. What is masked has since "
-        "been drawn by item, so that figures above will not repeat to the digit.",
+        remarks="Tried since, on seed 10 alone and with weights of 1 or 2: with four things a picture, where 35 is "
+        "the most that can be reached, R@1 is 27.0 without a dictionary, 24.4 as above and 24.8 with drawn "
+        "negatives, of which 93 % are told rightly (R@10 83.9, 86.7, 86.9); with 500 pairs of those 8.9 "
+        "without and 3.1 with one (R@10 37.1, 21.4); with 20 kinds and 6,000 pairs 49.3 and 42.0 (97.3, "
+        "94.7). What is masked has since been drawn by item, so that figures above will not repeat to the "
+        "digit.",
     )
     for name, change in RUNS.items():
         c.run(name, lambda seed, change=change: learn(seed, args.scale, change))
