@@ -121,7 +121,7 @@ def judge(c: Criterion, faster: float) -> None:
 
 
 def main() -> None:
-    parser = arguments("fastmim", __doc__)
+    parser = arguments("fastmim", __doc__, seeds=(3, 4, 5))
     parser.add_argument("--rate", type=float, default=1e-3)
     folder = data_folder(parser, "spoken-digits")
     args = parser.parse_args()
