@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lookhear.audio import load_audio
-from lookhear.core import RATE, Padded
+from lookhear.core import RATE, Padded, bf16_pays
 from lookhear.data.read import open_corpus
 from lookhear.frontend import LogMel, Mfcc, level_speech
 from lookhear.models.texts import require_transformers
-from lookhear.training.fit import bf16_pays, learning_rate
+from lookhear.training.fit import learning_rate
 
 HOP, FIELD = 320, 400
 """Samples between frames of the convolutions, and what one of them sees."""

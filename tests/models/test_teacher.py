@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import transformers
 from PIL import Image
 
-from lookhear.core import Padded
+from lookhear.core import Padded, bf16_pays
 from lookhear.errors import UserError
 from lookhear.models.images import to_tensor
 from lookhear.models.teacher import ClipTeacher, EmbeddedTeacher, Teacher, VectorTeacher, sentence_vectors
@@ -181,7 +181,27 @@ def test_sentence_vectors_by_hand(encoder: Path) -> None:
     for text, vector in zip([*TEXTS, TEXTS[0]], found, strict=True):
         hidden = model(**dict(tokenizer(text, return_tensors="pt").items())).last_hidden_state[0]
         assert torch.allclose(vector, F.normalize(sum(hidden) / len(hidden), dim=-1), atol=1e-5)  # type: ignore[arg-type]
-    assert torch.allclose(sentence_vectors(embedded(encoder), TEXTS), found[:3], atol=0.02)  # bf16
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pays", [False, True])
+def test_captions_are_encoded_in_bf16_only_where_that_pays(
+    pays: bool, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lookhear.models.teacher.bf16_pays", lambda device: pays)
+    whole = SentenceEncoder(str(encoder)).vectors(TEXTS)
+    found = sentence_vectors(embedded(encoder), TEXTS)
+    assert torch.equal(found, whole) is not pays
+    assert torch.allclose(found, whole, atol=0.02)
+
+
+@pytest.mark.parametrize("has", [False, True])
+def test_a_graphics_card_is_asked_for_bf16_before_the_processor(has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    processor = bf16_pays("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has)
+    assert bf16_pays() is bf16_pays("cuda") is has
+    assert bf16_pays("cpu") is processor
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
-from lookhear.core import Features, Padded, Section
+from lookhear.core import Features, Padded, Section, bf16_pays
 from lookhear.errors import UserError
 from lookhear.models.ensemble import EnsembleTeacher
 from lookhear.models.finetuned import Finetune
@@ -235,4 +235,4 @@ TeacherConfig = Annotated[EmbeddedTeacher | VectorTeacher | ClipTeacher | Ensemb
 def sentence_vectors(teacher: Teacher, texts: list[str]) -> Tensor:
     """(B, E) frozen sentence vectors, for training the head of a teacher of our own."""
     assert isinstance(teacher.text, TextTower)
-    return teacher.text.encoder.vectors(texts, bf16=True)
+    return teacher.text.encoder.vectors(texts, bf16=bf16_pays("cpu"))

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from lookhear.about import About
-from lookhear.core import Features
+from lookhear.core import Features, bf16_pays
 from lookhear.data.images import load_image
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError
@@ -90,7 +90,7 @@ class LanguagePartners(PartnerSection):
                 raise UserError(
                     "partners: by = 'sentence' asks the sentence encoder of a teacher of our own", "Set by = 'text'."
                 )
-            given = model.text.encoder.vectors(texts, bf16=True)
+            given = model.text.encoder.vectors(texts, bf16=bf16_pays("cpu"))
         else:
             given = model.embed_texts(texts).pooled
         place = {t: i for i, t in enumerate(texts)}

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lookhear.balance.base import Balance
-from lookhear.core import Batch, Losses
+from lookhear.core import Batch, Losses, bf16_pays
 from lookhear.errors import UserError
 from lookhear.models.model import write_atomically
 from lookhear.objectives.base import Learner
@@ -30,7 +30,7 @@ from lookhear.training.average import Average
 from lookhear.training.cached import backward_in_parts
 from lookhear.training.lacking import never
 
-__all__ = ["BatchSource", "Progress", "bf16_pays", "fit", "give_back"]
+__all__ = ["BatchSource", "Progress", "fit", "give_back"]
 
 
 class BatchSource(Protocol):
@@ -54,14 +54,6 @@ class Progress:
     best: float = -math.inf
     validated: int = -1
     history: list[dict[str, Any]] = field(default_factory=list)
-
-
-def bf16_pays() -> bool:
-    """Whether this machine multiplies bf16 matrices in hardware."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    capability: Callable[[], bool] | None = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return capability is not None and bool(capability())
 
 
 def learning_rate(step: int, total: int, peak: float, warmup: float, floor: float = 0.0) -> float:
