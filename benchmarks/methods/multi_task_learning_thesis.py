@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from criterion import Criterion, arguments
+from stressed import BATCH, CLASSES, SOUNDS, Stressed
 from torch import Tensor, nn
 
 from lookhear.balance.base import BalanceSection
@@ -34,80 +35,20 @@ from lookhear.balance.mgda import Mgda
 from lookhear.balance.pcgrad import PcGrad
 from lookhear.balance.plain import Sum
 from lookhear.balance.uncertainty import Uncertainty
-from lookhear.core import Batch, Features, Losses, Padded, lengths_to_mask, pool
+from lookhear.core import Features, Losses, Padded, pool
 from lookhear.models.branched import Branched
 from lookhear.models.interaction import Distillation
 from lookhear.objectives.base import Learner, Objective, Views
 from lookhear.recipe import Optimisation
 from lookhear.training.fit import fit
 
-STEPS, BATCH, SOUNDS, WIDTH, LONG, SAID, MOST = 400, 64, 12, 96, 3, 2, 12
+STEPS, WIDTH = 400, 96
 TASKS = ("word", "map", "speaker", "room")
-CLASSES = {"word": 8, "map": 9, "speaker": 8, "room": 8}
 BLOCKS = 2
 """Of the trunk: convolutions of three frames."""
 PROBES = 200
 """Test items that nets of single tasks are compared on."""
 LOUD = (1.0, 1.0, 1.0, 100.0)
-
-
-@dataclass(frozen=True)
-class Speech:
-    """N utterances: ``frames`` (N, SOUNDS, T), ``mask`` (N, T), and labels, (N,) or, of the map, (N, T)."""
-
-    frames: Tensor
-    mask: Tensor
-    labels: dict[str, Tensor]
-    spoken_for: int = 1 << 30
-    """Utterances, the first so many, whose stressed word is told."""
-    size: int = BATCH
-
-    @staticmethod
-    def make(seed: int, part: int, count: int) -> Speech:
-        fixed = np.random.default_rng((seed, 0))
-        inventory = fixed.standard_normal((8, SOUNDS))
-        words = inventory[fixed.integers(0, 8, (CLASSES["word"], LONG))]
-        voices, rooms = (fixed.standard_normal((CLASSES[k], SOUNDS)) for k in ("speaker", "room"))
-        stress = fixed.standard_normal(SOUNDS)
-        rng = np.random.default_rng((seed, 1 + part))
-        frames = np.zeros((count, SOUNDS, MOST))
-        told = {"map": np.zeros((count, MOST), dtype=np.int64)}
-        lengths = rng.integers(MOST - 3, MOST + 1, count)
-        for name in ("word", "speaker", "room"):
-            told[name] = rng.integers(0, CLASSES[name], count)
-        for i in range(count):
-            others = rng.permutation(np.delete(np.arange(CLASSES["word"]), told["word"][i]))[: SAID - 1]
-            said, loud = [*others], int(rng.integers(SAID))
-            said.insert(loud, told["word"][i])
-            gaps = np.sort(rng.integers(0, lengths[i] - LONG * SAID + 1, SAID))
-            for k, word in enumerate(said):
-                at = slice(gaps[k] + LONG * k, gaps[k] + LONG * (k + 1))
-                frames[i, :, at] = words[word].T + (1.5 * stress[:, None] if k == loud else 0)
-                told["map"][i, at] = word + 1
-            frames[i] += 0.45 * (voices[told["speaker"][i]] + rooms[told["room"][i]])[:, None]
-        frames += 1.3 * rng.standard_normal(frames.shape)
-        mask = lengths_to_mask(torch.from_numpy(lengths), MOST)
-        sounds = torch.from_numpy(frames).float() * mask[:, None]
-        return Speech(sounds, mask, {k: torch.from_numpy(v) for k, v in told.items()})
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return len(self.frames) // self.size
-
-    def items(self, steps: int) -> int:
-        return steps * self.size
-
-    def batch(self, epoch: int, index: int, rank: int = 0, world: int = 1) -> Batch:
-        order = np.random.default_rng((7, epoch)).permutation(len(self.frames))
-        return self.take(torch.from_numpy(order[index * self.size : (index + 1) * self.size][rank::world]))
-
-    def take(self, rows: Tensor) -> Batch:
-        labels = {k: Padded(v[rows]) for k, v in self.labels.items()}
-        return Batch(
-            {"audio": Padded(self.frames[rows], self.mask[rows]), **labels},
-            rows.clone(),
-            present={"word": rows < self.spoken_for},
-        )
 
 
 def block(depth: int) -> nn.Module:
@@ -173,7 +114,7 @@ class Task(Objective):
         return {self.name: self.scale * sum(F.cross_entropy(s, labels) for s in self.scores(features))}
 
     @torch.no_grad()
-    def accuracy(self, features: Features, speech: Speech) -> float:
+    def accuracy(self, features: Features, speech: Stressed) -> float:
         labels = speech.labels[self.name]
         asked = labels[speech.mask] if self.name == "map" else labels
         return 100 * float((self.scores(features)[-1].argmax(-1) == asked).float().mean())
@@ -230,8 +171,8 @@ class Net:
 
 
 @cache
-def data(seed: int) -> tuple[Speech, Speech]:
-    return Speech.make(seed, 0, 4000), Speech.make(seed, 1, 2000)
+def data(seed: int) -> tuple[Stressed, Stressed]:
+    return Stressed.make(seed, 0, 4000), Stressed.make(seed, 1, 2000)
 
 
 @cache

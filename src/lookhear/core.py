@@ -245,7 +245,7 @@ def in_eval(module: nn.Module) -> Iterator[None]:
 def bf16_pays(device: str = "") -> bool:
     """Whether this machine multiplies bf16 matrices in hardware: on "cpu" or "cuda", or on the one that training takes.
 
-    Where a processor does not, a product takes six times as long as in fp32.
+    Where a processor does not, bf16 is slower than fp32.
     """
     if device == "cuda" or (not device and torch.cuda.is_available()):
         return bool(torch.cuda.is_bf16_supported())
