@@ -255,6 +255,7 @@ def time_at(monkeypatch):
 
 def test_clock_scales_what_is_left_by_measured_speed_and_survives_a_stop(tmp_path, time_at, monkeypatch):
     monkeypatch.setattr(clock, "STAGES", {"data": 10.0, "teacher": 20.0, "speech": 30.0})
+    monkeypatch.setattr(clock, "bf16_pays", lambda: True)
     said: list[str] = []
     c = clock.Clock(tmp_path / "demo.json", {"seed": 0}, 1.0, said.append)
     with c.stage("data", "drawing"):
@@ -284,6 +285,18 @@ def test_clock_scales_what_is_left_by_measured_speed_and_survives_a_stop(tmp_pat
     (tmp_path / "demo.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
         clock.Clock(tmp_path / "demo.json", {"seed": 0}, 1.0, said.append)
+
+
+def test_clock_expects_learning_to_take_longer_without_bf16_and_nothing_else(tmp_path, time_at, monkeypatch):
+    monkeypatch.setattr(clock, "STAGES", {"data": 10.0, "teacher": 20.0, "speech": 30.0, "search": 4.0})
+    monkeypatch.setattr(clock, "bf16_pays", lambda: False)
+    monkeypatch.setattr(clock, "IN_FP32", 3.0)
+    c = clock.Clock(tmp_path / "demo.json", {}, 0.5, lambda line: None)
+    assert c.left() == pytest.approx(5 + 30 + 45 + 2)
+    with c.stage("data", "drawing"):
+        time_at[0] += 10  # twice slower than expected
+    with c.stage("teacher", "teaching"):
+        assert c.left() == pytest.approx(2 * (30 + 45 + 2))
 
 
 def test_logs_of_a_resumed_run_keep_the_later_line_of_each_step(tmp_path):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lookhear.core import bf16_pays
 from lookhear.demo.memory import MemoryPeak, resident_bound
 from lookhear.errors import UserError
 from lookhear.models.model import write_atomically
@@ -22,7 +23,11 @@ STAGES: dict[str, float] = {
     "evaluation": 25.0,
     "search": 8.0,
 }
-"""Stage → rough seconds on two cores: the first estimate; once a stage is measured, only their proportions matter."""
+"""Stage → rough seconds on two cores with bf16: the first estimate; once a stage is measured, only their proportions
+matter."""
+LEARNING = ("teacher", "speech")
+IN_FP32 = 2.5
+"""How many times as long ``LEARNING`` takes on processors that do not multiply bf16."""
 
 
 def about(seconds: float) -> str:
@@ -104,10 +109,12 @@ class Clock:
 
     def left(self) -> float:
         """Seconds from the present stage's beginning to the end, at the speed measured in the stages behind."""
-        expected = sum(STAGES[s] for s in self._measured) * self.scale
+        slower = 1.0 if bf16_pays() else IN_FP32
+        rough = {s: self.scale * took * (slower if s in LEARNING else 1.0) for s, took in STAGES.items()}
+        expected = sum(rough[s] for s in self._measured)
         pace = sum(self.seconds[s] for s in self._measured) / expected if expected else 1.0
         ahead = list(STAGES)[list(STAGES).index(self._now) :] if self._now else list(STAGES)
-        return pace * self.scale * sum(STAGES[s] for s in ahead)
+        return pace * sum(rough[s] for s in ahead)
 
     def total(self) -> float:
         """Seconds of all stages, interrupted ones included."""
