@@ -13,6 +13,7 @@ import pytest
 import soundfile as sf
 from hypothesis import settings
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: an unreachable hub is asked six times otherwise
 settings.register_profile("untimed", deadline=None)  # a slow machine is no mistake
 settings.load_profile("untimed")
 

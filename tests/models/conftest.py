@@ -11,7 +11,6 @@ import pytest
 import torch
 
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: an unreachable hub is asked six times otherwise
 transformers = pytest.importorskip("transformers", reason="needs the 'text' extra")
 
 VOCABULARY = ["<pad>", "<s>", "</s>", "<unk>", "a", "dog", "red", "boat", "picture", "of", "on", "the", "sea"]

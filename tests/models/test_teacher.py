@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from lookhear.core import Padded, bf16_pays
 from lookhear.errors import UserError
 from lookhear.models.images import to_tensor
 from lookhear.models.teacher import ClipTeacher, EmbeddedTeacher, Teacher, VectorTeacher, sentence_vectors
-from lookhear.models.texts import SentenceEncoder
+from lookhear.models.texts import SentenceEncoder, load_pretrained
 
 TEXTS = ["a dog", "a picture of the red boat on the sea", "boat"]
 
@@ -99,12 +101,36 @@ def test_texts_too_long_are_cut_and_empty_or_unknown_ones_refused(folder: Path, 
             text.tokenize(["котка"])
 
 
-@pytest.mark.parametrize("name", ["nobody/has-made-this", "./no-such-folder", "/no/such/folder"])
+@pytest.mark.parametrize("name", ["./no-such-folder", "/no/such/folder"])
 def test_names_that_lead_nowhere(name: str) -> None:
     with pytest.raises(UserError, match=name) as e:
         ClipTeacher(name=name).build()
     assert e.value.fix
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("build", [lambda name: ClipTeacher(name=name).build(), SentenceEncoder])
+def test_a_hub_name_that_cannot_be_reached_says_what_to_download(build: Callable[[str], object]) -> None:
+    with pytest.raises(UserError, match="model 'nobody/has-made-this' cannot be loaded") as e:
+        build("nobody/has-made-this")
+    assert "`hf download nobody/has-made-this --local-dir FOLDER`" in e.value.fix
+
+
+def test_the_hub_s_library_does_not_tell_each_time_it_tries_again() -> None:
+    log = logging.getLogger("huggingface_hub.utils._http")
+    before = log.getEffectiveLevel()
+
+    class Unreachable:
+        @staticmethod
+        def from_pretrained(name: str, local_files_only: bool) -> None:
+            assert not local_files_only
+            assert not log.isEnabledFor(logging.WARNING)
+            assert log.isEnabledFor(logging.ERROR)
+            raise OSError("no route to host\nand more")
+
+    with pytest.raises(UserError, match=r"cannot be loaded \(no route to host\)\. Check"):
+        load_pretrained(Unreachable, "nobody/has-made-this")
+    assert log.getEffectiveLevel() == before
 
 
 def test_models_of_another_kind_are_refused(encoder: Path) -> None:

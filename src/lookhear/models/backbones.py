@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -208,17 +206,9 @@ def load_backbone(name: str, batched: bool) -> Backbone:
 
 
 def _load(load: Callable[..., Any], name: str) -> Any:
-    """``load_pretrained``, which says of a hub name what to download, and where it then has to lie."""
+    """``load_pretrained``, and weights of other shapes than ``config.json`` says are damaged files too."""
     try:
         return load_pretrained(SimpleNamespace(from_pretrained=load), name)
-    except RuntimeError as e:  # weights of other shapes than config.json says
+    except RuntimeError as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise UserError(f"model {name!r} cannot be loaded ({reason})", "Get its files anew.") from None
-    except UserError as e:
-        if Path(name).expanduser().is_dir() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-            raise
-        raise UserError(
-            e.what,
-            f"Where there is a network, `hf download {name} --local-dir FOLDER` (config.json, preprocessor_config.json "
-            "and the weights); then give that folder as speech.name.",
-        ) from None

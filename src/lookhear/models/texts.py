@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,18 @@ def resolve_name(name: str) -> str:
     return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
 
 
+@contextmanager
+def _quietly(library: str) -> Iterator[None]:
+    """What a library logs below an error is not shown."""
+    logger = logging.getLogger(library)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def load_pretrained(loader: Any, name: str) -> Any:
     """``loader.from_pretrained`` of a name or folder, offline where it is a folder.
 
@@ -55,12 +70,15 @@ def load_pretrained(loader: Any, name: str) -> Any:
     from safetensors import SafetensorError
 
     path = resolve_name(name)
+    here = Path(path).is_dir()
     try:
-        return loader.from_pretrained(path, local_files_only=Path(path).is_dir())
+        with _quietly("huggingface_hub"):  # which tells each time it tries again to reach the hub
+            return loader.from_pretrained(path, local_files_only=here)
     except (OSError, ValueError, SafetensorError) as e:
+        elsewhere = f"Where there is a network, `hf download {name} --local-dir FOLDER`; then name FOLDER."
         raise UserError(
             f"model {name!r} cannot be loaded ({(str(e).strip() or type(e).__name__).splitlines()[0]})",
-            "Check the name, the network, or give a folder that save_pretrained wrote.",
+            "Give a folder that save_pretrained wrote, whole." if here else f"Check the name. {elsewhere}",
         ) from None
 
 

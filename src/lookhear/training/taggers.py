@@ -14,6 +14,7 @@ from torch import Tensor
 from lookhear.data.images import load_image
 from lookhear.data.schema import Corpus
 from lookhear.errors import UserError, did_you_mean
+from lookhear.models.texts import load_pretrained
 
 __all__ = ["class_probabilities", "words_of_classes"]
 
@@ -77,13 +78,12 @@ def _load(name: str, corpus: Corpus) -> tuple[Any, Any]:
     except ModuleNotFoundError:
         raise UserError("image classifiers need transformers", "pip install 'lookhear[clip]'") from None
     try:
-        model = AutoModelForImageClassification.from_pretrained(name)
-        processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as e:
+        model = load_pretrained(AutoModelForImageClassification, name)
+        processor = load_pretrained(AutoImageProcessor, name)
+    except UserError as e:
         raise UserError(
-            f"tagger {name!r}: no column of {corpus.name}, and no image classifier ({str(e).splitlines()[0]})",
-            f"Name a column ({did_you_mean(name, corpus.table.column_names)}), or a folder that a transformers image "
-            "classifier was saved into; without internet, download it elsewhere first.",
+            f"tagger {name!r}: no column of {corpus.name}, and no image classifier ({e.what})",
+            f"Name a column ({did_you_mean(name, corpus.table.column_names)}), or an image classifier. {e.fix}",
         ) from None
     return model.eval(), processor
 
