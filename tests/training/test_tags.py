@@ -188,6 +188,7 @@ def test_what_is_embedded_has_the_words_that_training_learned(
         ("only = 'synonyms'", "no word list 'synonyms'"),
         ("tagger = 'nowhere/classifier'", "no column of .*, and no image classifier"),
         ("words = 3\n[data]\nteacher = ['nowhere']", "no word is said five times"),
+        ("words = 3\n[speech]\nkind = 'pretrained'\nname = './nowhere'", "nowhere: no such model folder"),
     ],
 )
 def test_mistakes_are_found_before_a_teacher_is_taught(

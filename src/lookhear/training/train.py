@@ -187,8 +187,12 @@ def _check_stages(recipe: Recipe) -> None:
         )
 
 
+_ANY_DIM = 64  # the teacher's is not known yet, and no tower is wrong for one
+
+
 def _check_material(recipe: Recipe, corpus: Corpus) -> None:
-    """Finds mistakes in pairs, words and taggers before the minutes that a teacher takes."""
+    """Finds mistakes in pairs, words, taggers and the speech tower before the minutes that a teacher takes."""
+    recipe.speech.build(_ANY_DIM)
     pictures = training_pictures(recipe, corpus)
     training_pairs(recipe, corpus, pictures)
     for objective in asking(recipe):
