@@ -407,6 +407,7 @@ def test_a_hub_name_that_cannot_be_reached(name: str) -> None:
     said = refused(name)
     assert f"model '{name}' cannot be loaded" in said
     assert f"hf download {name} --local-dir FOLDER" in said
+    assert "preprocessor_config.json" in said
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_a_hub_name_that_cannot_be_reached_says_what_to_download(build: Callable
     with pytest.raises(UserError, match="model 'nobody/has-made-this' cannot be loaded") as e:
         build("nobody/has-made-this")
     assert "`hf download nobody/has-made-this --local-dir FOLDER`" in e.value.fix
+    assert "\n" not in str(e.value)
 
 
 def test_the_hub_s_library_does_not_tell_each_time_it_tries_again() -> None:

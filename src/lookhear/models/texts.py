@@ -75,7 +75,10 @@ def load_pretrained(loader: Any, name: str) -> Any:
         with _quietly("huggingface_hub"):  # which tells each time it tries again to reach the hub
             return loader.from_pretrained(path, local_files_only=here)
     except (OSError, ValueError, SafetensorError) as e:
-        elsewhere = f"Where there is a network, `hf download {name} --local-dir FOLDER`; then name FOLDER."
+        elsewhere = (
+            f"Where there is a network, `hf download {name} --local-dir FOLDER` (config.json, "
+            "preprocessor_config.json, what belongs to its tokenizer, and the weights); then name FOLDER."
+        )
         raise UserError(
             f"model {name!r} cannot be loaded ({(str(e).strip() or type(e).__name__).splitlines()[0]})",
             "Give a folder that save_pretrained wrote, whole." if here else f"Check the name. {elsewhere}",

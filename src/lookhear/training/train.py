@@ -187,7 +187,7 @@ def _check_stages(recipe: Recipe) -> None:
         )
 
 
-_ANY_DIM = 64  # the teacher's is not known yet, and no tower is wrong for one
+_ANY_DIM = 64  # the teacher's is not known yet, and no tower is refused for its dimension
 
 
 def _check_material(recipe: Recipe, corpus: Corpus) -> None:
